@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The facts, by subject."""
+
+from packhouse.catalogue.models.indexes import Index, IndexGrant, IndexRule, Layer
+from packhouse.catalogue.models.journal import Counter, JournalEntry
+from packhouse.catalogue.models.pages import Page
+from packhouse.catalogue.models.people import Token, User
+from packhouse.catalogue.models.projects import (
+    File,
+    FileDescription,
+    Invitation,
+    Placement,
+    Project,
+    ProjectStatus,
+    Release,
+    Role,
+    Yank,
+)
+
+__all__ = [
+    "Counter",
+    "File",
+    "FileDescription",
+    "Index",
+    "IndexGrant",
+    "IndexRule",
+    "Invitation",
+    "JournalEntry",
+    "Layer",
+    "Page",
+    "Placement",
+    "Project",
+    "ProjectStatus",
+    "Release",
+    "Role",
+    "Token",
+    "User",
+    "Yank",
+]

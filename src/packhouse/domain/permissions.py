@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what: the one function that decides, and the words it decides with.
+
+Pure: the caller brings the facts (`Identity`, `IndexRight`, `ProjectRight`). Every route declares an `Action`;
+every service that writes asks again inside its transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from packhouse.errors import Fault, Kind, PackhouseError
+
+
+class Action(StrEnum):
+    """What a request wants to do."""
+
+    ANYONE = "anyone"  # pages and answers that hold nothing private
+    READ = "read"  # pages, files, JSON, feeds, search of an index
+    UPLOAD = "upload"
+    YANK = "yank"  # yank and unyank
+    DELETE = "delete"  # files, releases, projects
+    STATUS = "status"  # project status (PEP 792)
+    MANAGE = "manage"  # a project's pages and collaborators
+    ACCOUNT = "account"  # one's own account and tokens, in a signed-in session
+    ADMINISTER = "administer"
+
+
+class ReadMode(StrEnum):
+    """Who may read an index."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed-in"
+    CLOSED = "closed"
+
+
+class ProjectRole(StrEnum):
+    """What a person is to a project."""
+
+    OWNER = "owner"
+    MAINTAINER = "maintainer"
+
+
+TOKEN_ACTIONS = {
+    "read": frozenset({Action.READ}),
+    "upload": frozenset({Action.UPLOAD}),
+    "manage": frozenset({Action.YANK, Action.DELETE, Action.STATUS, Action.MANAGE}),
+}
+"""What each `--scope` of a token allows; without one a token has upload and read."""
+
+_OWNER_ONLY = frozenset({Action.DELETE, Action.STATUS, Action.MANAGE})
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScope:
+    """What a token is limited to. Empty `indexes` or `projects` mean all; names are normalized."""
+
+    scopes: frozenset[str] = frozenset({"upload", "read"})
+    indexes: frozenset[str] = frozenset()
+    projects: frozenset[str] = frozenset()
+
+    def allows(self, action: Action) -> bool:
+        """Whether one of the scopes covers the action."""
+        return any(action in TOKEN_ACTIONS[scope] for scope in self.scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks. Anonymous when `user_id` is None; `token_id` and `scope` are set when a token speaks."""
+
+    user_id: int | None = None
+    username: str = ""
+    is_admin: bool = False
+    email_verified: bool = False
+    two_factor: bool = False
+    token_id: int | None = None
+    scope: TokenScope | None = None
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nobody is known."""
+        return self.user_id is None
+
+
+ANONYMOUS = Identity()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRight:
+    """An index as far as rights go; `granted`: the asker is named among its readers."""
+
+    name: str
+    read: ReadMode = ReadMode.PUBLIC
+    granted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRight:
+    """A project as far as rights go; `role` is the asker's; `exists` is False for a name not yet taken."""
+
+    name: str
+    exists: bool = True
+    role: ProjectRole | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Allowed, or the refusal: its kind and its fault."""
+
+    allowed: bool
+    kind: Kind = Kind.FORBIDDEN
+    fault: Fault = field(default_factory=lambda: Fault("forbidden", "You may not do this."))
+
+    def demand(self) -> None:
+        """Raise the refusal as a PackhouseError unless allowed."""
+        if not self.allowed:
+            raise PackhouseError(self.kind, self.fault)
+
+
+ALLOWED = Verdict(allowed=True)
+
+
+def may(
+    identity: Identity, action: Action, *, index: IndexRight | None = None, project: ProjectRight | None = None
+) -> Verdict:
+    """Decide whether `identity` may do `action` on the index and project given.
+
+    The order is that of the upload contract: no credentials (401) before anything about the thing itself,
+    the token's limits before the person's role.
+    """
+    if action is Action.ANYONE:
+        return ALLOWED
+    if action is Action.READ:
+        return _may_read(identity, index, project)
+    if identity.anonymous:
+        return _unauthenticated("This needs credentials, but none were sent; send an API token or sign in.")
+    if action is Action.ACCOUNT:
+        return _may_use_account(identity)
+    if action is Action.ADMINISTER:
+        return _may_administer(identity)
+    limit = _token_limit(identity, action, index, project)
+    if limit is not None:
+        return limit
+    if index is not None and action is Action.UPLOAD:
+        reading = _may_read(identity, index, None, scoped=False)
+        if not reading.allowed:
+            return reading
+    return _may_change(identity, action, project)
+
+
+def _may_read(
+    identity: Identity, index: IndexRight | None, project: ProjectRight | None, *, scoped: bool = True
+) -> Verdict:
+    if index is None or index.read is ReadMode.PUBLIC:
+        return ALLOWED
+    if identity.anonymous:
+        return _unauthenticated(f"The index {index.name!r} is not public; send an API token that may read it.")
+    if scoped and identity.scope is not None:
+        limit = _token_limit(identity, Action.READ, index, project)
+        if limit is not None:
+            return limit
+    if index.read is ReadMode.SIGNED_IN or index.granted or identity.is_admin:
+        return ALLOWED
+    return _forbidden(
+        "index-closed", f"{identity.username!r} may not read the index {index.name!r}; ask an administrator for access."
+    )
+
+
+def _token_limit(
+    identity: Identity, action: Action, index: IndexRight | None, project: ProjectRight | None
+) -> Verdict | None:
+    scope = identity.scope
+    if scope is None:
+        return None
+    if not scope.allows(action):
+        return _forbidden(
+            "token-action", f"This token may not {action.value}; its scope is {', '.join(sorted(scope.scopes))}."
+        )
+    if index is not None and scope.indexes and index.name not in scope.indexes:
+        return _forbidden("token-index", f"This token is not valid for the index {index.name!r}.")
+    if project is not None and scope.projects and project.name not in scope.projects and action is not Action.READ:
+        return _forbidden("token-project", f"This token is not valid for the project {project.name!r}.")
+    return None
+
+
+def _may_use_account(identity: Identity) -> Verdict:
+    if identity.scope is not None:
+        return _forbidden("session-only", "Accounts are managed in the browser, not with a token; sign in.")
+    return ALLOWED
+
+
+def _may_administer(identity: Identity) -> Verdict:
+    if identity.is_admin and identity.scope is None:
+        return ALLOWED
+    return _forbidden("admin-only", "Only an administrator may do this.")
+
+
+def _may_change(identity: Identity, action: Action, project: ProjectRight | None) -> Verdict:
+    if project is None:
+        return ALLOWED
+    if not project.exists and action is Action.UPLOAD:
+        return ALLOWED
+    if project.role is ProjectRole.OWNER or (project.role is not None and action not in _OWNER_ONLY):
+        return ALLOWED
+    if identity.is_admin and action is not Action.UPLOAD:
+        return ALLOWED
+    return _forbidden(
+        "project-forbidden",
+        f"The user {identity.username!r} isn't allowed to {action.value} in the project {project.name!r};"
+        " ask one of its owners to invite you.",
+    )
+
+
+def _unauthenticated(message: str) -> Verdict:
+    return Verdict(allowed=False, kind=Kind.UNAUTHENTICATED, fault=Fault("unauthenticated", message))
+
+
+def _forbidden(code: str, message: str) -> Verdict:
+    return Verdict(allowed=False, kind=Kind.FORBIDDEN, fault=Fault(code, message))

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal: every fact established is one numbered entry.
+
+`take` locks the counter row as the last step before the commit, so that the order of serials is the order of
+commits and there are no gaps. Journal time never goes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import RLock
+from typing import Any
+
+from django.db import connection, transaction
+
+from packhouse.catalogue.models import Counter, JournalEntry
+from packhouse.domain.permissions import Identity
+
+Clock = Callable[[], datetime]
+
+_writing = RLock()
+"""One writer at a time in this process: SQLite's own waiting sleeps, and is not fair."""
+
+
+@contextmanager
+def write() -> Iterator[None]:
+    """One transaction on the catalogue; on SQLite the writers of a process queue up here."""
+    if connection.vendor == "sqlite":
+        with _writing, transaction.atomic():
+            yield
+    else:
+        with transaction.atomic():
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it, for the record; `via` is "token 12", "web" or "command"."""
+
+    user_id: int | None = None
+    username: str = ""
+    via: str = ""
+
+    @classmethod
+    def of(cls, identity: Identity, via: str = "web") -> Actor:
+        """The actor an identity is; a token speaks as itself."""
+        through = f"token {identity.token_id}" if identity.token_id is not None else via
+        return cls(identity.user_id, identity.username, through)
+
+
+COMMAND = Actor(via="command")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact to record; names as in `JournalEntry`."""
+
+    kind: str
+    index: str = ""
+    project: str = ""
+    version: str = ""
+    filename: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The serials taken (first to last) and the time they share."""
+
+    first: int
+    last: int
+    at: datetime
+
+
+def take(count: int, clock: Clock) -> Moment:
+    """Lock the counter and take `count` serials; what carries a serial is written after this, then commit."""
+    counter = Counter.objects.select_for_update().get(name="serial")
+    at = max(clock(), counter.at + timedelta(microseconds=1)) if counter.at else clock()
+    first, counter.value, counter.at = counter.value + 1, counter.value + count, at
+    counter.save(update_fields=["value", "at"])
+    return Moment(first, counter.value, at)
+
+
+def record(moment: Moment, actor: Actor, entries: list[Entry]) -> None:
+    """Write the entries under the serials of `moment`, in order."""
+    JournalEntry.objects.bulk_create(
+        JournalEntry(
+            serial=moment.first + offset,
+            at=moment.at,
+            kind=entry.kind,
+            index_name=entry.index,
+            project=entry.project,
+            version=entry.version,
+            filename=entry.filename,
+            actor=actor.username,
+            actor_id=actor.user_id,
+            via=actor.via,
+            detail=entry.detail,
+        )
+        for offset, entry in enumerate(entries)
+    )
+
+
+def bump_access() -> None:
+    """Move the access generation: whatever an edge remembers about credentials is void from this commit on."""
+    counter = Counter.objects.select_for_update().get(name="access")
+    counter.value += 1
+    counter.save(update_fields=["value"])
+
+
+def last_serial() -> int:
+    """The newest serial; 0 before the first entry."""
+    return Counter.objects.values_list("value", flat=True).get(name="serial")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Django's settings, made from ours: the only file that sets them.
+
+`values` is a function, not a module of globals, so that a process is configured once, by `bootstrap`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from packhouse.config import Settings
+from packhouse.site.databases import databases
+
+_WEB = Path(__file__).resolve().parent.parent / "web"
+
+
+def values(settings: Settings, secret_key: str) -> dict[str, Any]:
+    """All Django settings for these settings of ours; `secret_key` signs sessions and links."""
+    return {
+        "SECRET_KEY": secret_key,
+        "DEBUG": False,
+        "ALLOWED_HOSTS": ["*"],  # judged by the edge and by our middleware, which know our own hosts
+        "USE_TZ": True,
+        "TIME_ZONE": "UTC",
+        "LANGUAGE_CODE": "en-gb",
+        "USE_I18N": False,
+        "ROOT_URLCONF": "packhouse.web.urls",
+        "WSGI_APPLICATION": "packhouse.site.wsgi.application",
+        "APPEND_SLASH": False,
+        "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
+        "DATABASES": databases(settings),
+        "DATABASE_ROUTERS": ["packhouse.site.databases.Router"],
+        "INSTALLED_APPS": INSTALLED_APPS,
+        "MIDDLEWARE": MIDDLEWARE,
+        "TEMPLATES": [_templates()],
+        "STATIC_URL": "/static/",
+        "STATICFILES_DIRS": [_WEB / "static"] if (_WEB / "static").is_dir() else [],
+        "CACHES": {
+            "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "activity_cache"},
+        },
+        "SILENCED_SYSTEM_CHECKS": ["fields.W342"],
+        "PACKHOUSE": settings,
+        **_accounts(settings),
+    }
+
+
+INSTALLED_APPS = [
+    "packhouse.catalogue.apps.CatalogueConfig",
+    "packhouse.catalogue.activity.apps.ActivityConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "django_htmx",
+]
+
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+
+def _templates() -> dict[str, Any]:
+    return {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [_WEB / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+
+
+def _accounts(settings: Settings) -> dict[str, Any]:
+    return {
+        "AUTH_USER_MODEL": "catalogue.User",
+        "AUTHENTICATION_BACKENDS": [
+            "django.contrib.auth.backends.ModelBackend",
+            "allauth.account.auth_backends.AuthenticationBackend",
+        ],
+        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.Argon2PasswordHasher"],
+        "LOGIN_URL": "/account/login/",
+        "LOGIN_REDIRECT_URL": "/manage/projects/",
+    }
