@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes that say what they are for: no view without a declared action.
+
+`route` is the only way views get into `urls.py`; it refuses methods not listed (405 with `Allow`) and keeps people
+who are not signed in, or not administrators, away from the pages that want them. Rights on an index or a project are
+asked by the view's service, again in its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed
+from django.urls import URLPattern, path, re_path
+
+from packhouse.domain.permissions import Action
+from packhouse.errors import Kind, refuse
+
+View = Callable[..., HttpResponseBase]
+
+SESSION_ACTIONS = frozenset({Action.ACCOUNT, Action.YANK, Action.DELETE, Action.STATUS, Action.MANAGE})
+"""Actions that, in the browser, need somebody signed in."""
+
+
+def route(
+    pattern: str,
+    view: View,
+    *,
+    action: Action,
+    name: str | None = None,
+    methods: tuple[str, ...] = ("GET", "HEAD"),
+    regex: bool = False,
+    **kwargs: Any,
+) -> URLPattern:
+    """One entry of the URL map: a pattern, its view, what it lets people do and by which methods."""
+    guarded = guard(view, action, methods)
+    return (re_path if regex else path)(pattern, guarded, kwargs or None, name)
+
+
+def guard(view: View, action: Action, methods: tuple[str, ...]) -> View:
+    """Wrap a view so that methods and sessions are checked before it runs; the action is kept as an attribute."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method not in methods:
+            return HttpResponseNotAllowed(methods)
+        refusal = _session_refusal(request, action)
+        return refusal if refusal is not None else view(request, *args, **kwargs)
+
+    guarded.action = action  # type: ignore[attr-defined]
+    return guarded
+
+
+def _session_refusal(request: HttpRequest, action: Action) -> HttpResponseBase | None:
+    if action is not Action.ADMINISTER and action not in SESSION_ACTIONS:
+        return None
+    if not request.user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    if action is Action.ADMINISTER and not request.user.is_admin:
+        raise refuse(Kind.FORBIDDEN, "admin-only", "Only an administrator may see this page; sign in as one.")
+    return None
