@@ -5,25 +5,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from packhouse.config import Settings
-
-
-def now() -> datetime:
-    """The clock of the real world (UTC)."""
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What use cases are given: settings and the clock; blobs, judge and mailer join as they come to be."""
-
-    settings: Settings
-    clock: Callable[[], datetime] = now
 
 
 def secret_key(data: Path) -> str:

@@ -39,7 +39,7 @@ def api_reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
     status = STATUS[error.kind]
     accept = request.headers.get("Accept", "")
     if "json" in accept and "problem+json" not in accept.split(",")[0]:
-        response = HttpResponse(_json_body(status, error), status=status, content_type="application/json")
+        response = HttpResponse(_json_body(error), status=status, content_type="application/json")
     else:
         body = "".join(f"{one_line(fault.message)}\n" for fault in error.faults)
         response = HttpResponse(body, status=status, content_type="text/plain; charset=utf-8")
@@ -57,9 +57,9 @@ def with_error_headers(response: HttpResponse, error: PackhouseError) -> HttpRes
     return response
 
 
-def _json_body(status: int, error: PackhouseError) -> bytes:
+def _json_body(error: PackhouseError) -> bytes:
     body = {
-        "code": f"{status} {one_line(error.message)}",
+        "code": one_line(error.message),
         "message": "\n".join(one_line(fault.message) for fault in error.faults),
         "reason": error.code,
         "errors": [{"field": f.field, "message": one_line(f.message), "reason": f.code} for f in error.faults],
