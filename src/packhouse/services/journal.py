@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from threading import RLock
 from typing import Any
 
@@ -54,11 +55,49 @@ class Actor:
 COMMAND = Actor(via="command")
 
 
+class Fact(StrEnum):
+    """The kinds of journal entries. Those about projects are what mirrors and feeds read."""
+
+    PROJECT_CREATED = "project created"
+    PROJECT_DELETED = "project deleted"
+    PROJECT_STATUS = "project status set"
+    RELEASE_NEW = "release new"
+    RELEASE_DELETED = "release deleted"
+    FILE_ADDED = "file added"
+    FILE_DELETED = "file deleted"
+    FILE_YANKED = "file yanked"
+    FILE_UNYANKED = "file unyanked"
+    ROLE_ADDED = "role added"
+    ROLE_CHANGED = "role changed"
+    ROLE_REMOVED = "role removed"
+    INVITATION_SENT = "invitation sent"
+    INVITATION_ENDED = "invitation ended"
+    INDEX_CREATED = "index created"
+    INDEX_READ_SET = "index read set"
+    INDEX_GRANTED = "index granted"
+    INDEX_GRANT_ENDED = "index grant ended"
+    INDEX_RULE_SET = "index rule set"
+    USER_CREATED = "user created"
+    USER_DISABLED = "user disabled"
+    USER_ENABLED = "user enabled"
+    ADMIN_CLAIMED = "administrator claimed"
+    EMAIL_CHANGED = "e-mail changed"
+    PASSWORD_CHANGED = "password changed"  # noqa: S105 - a kind of entry, no secret
+    TOKEN_CREATED = "token created"  # noqa: S105
+    TOKEN_DELETED = "token deleted"  # noqa: S105
+
+
+PROJECT_FACTS = frozenset(
+    fact for fact in Fact if fact.value.split()[0] in {"project", "release", "file"} or fact is Fact.ROLE_ADDED
+)
+"""What changelogs and feeds show."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A fact to record; names as in `JournalEntry`."""
 
-    kind: str
+    kind: Fact
     index: str = ""
     project: str = ""
     version: str = ""
