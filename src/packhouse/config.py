@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.errors import Kind, refuse
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -79,17 +79,35 @@ def _convert(name: str, value: object, source: str) -> object:
         return Path(str(value)).expanduser()
     if name == "trusted_proxies":
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(str(v) for v in value)  # type: ignore[attr-defined]
-    if name in {"upstream_ttl", "upstream_negative_ttl", "max_file_size", "max_project_size", "page_max_age", "port", "workers"}:
+    if name in {
+        "upstream_ttl",
+        "upstream_negative_ttl",
+        "max_file_size",
+        "max_project_size",
+        "page_max_age",
+        "port",
+        "workers",
+    }:
         try:
             number = int(str(value))
         except ValueError:
             number = -1
         if number < 0:
-            raise refuse(Kind.INVALID, "setting-invalid", f"{source} is {value!r}, expected a whole number of at least 0; correct it and start again.", name)
+            raise refuse(
+                Kind.INVALID,
+                "setting-invalid",
+                f"{source} is {value!r}, expected a whole number of at least 0; correct it and start again.",
+                name,
+            )
         return number
     text = str(value)
     if name in _CHOICES and text not in _CHOICES[name]:
-        raise refuse(Kind.INVALID, "setting-invalid", f"{source} is {text!r}, expected one of {', '.join(sorted(_CHOICES[name]))}; correct it and start again.", name)
+        raise refuse(
+            Kind.INVALID,
+            "setting-invalid",
+            f"{source} is {text!r}, expected one of {', '.join(sorted(_CHOICES[name]))}; correct it and start again.",
+            name,
+        )
     return text or None if name != "upstream" else text or "none"
 
 
@@ -108,10 +126,17 @@ def load(environ: Mapping[str, str] | None = None, **options: object) -> Setting
         try:
             table = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise refuse(Kind.INVALID, "settings-unreadable", f"{file} can't be read ({error}); mend or remove it.") from error
+            raise refuse(
+                Kind.INVALID, "settings-unreadable", f"{file} can't be read ({error}); mend or remove it."
+            ) from error
         for key, value in table.items():
             if key not in names or key == "data":
-                raise refuse(Kind.INVALID, "setting-unknown", f"{file} sets {key!r}, which is no setting; see docs/administrator.md.", key)
+                raise refuse(
+                    Kind.INVALID,
+                    "setting-unknown",
+                    f"{file} sets {key!r}, which is no setting; see docs/administrator.md.",
+                    key,
+                )
             values[key] = _convert(key, value, f"{key} in {file}")
     for name in names:
         variable = "PACKHOUSE_" + name.upper()
@@ -119,7 +144,4 @@ def load(environ: Mapping[str, str] | None = None, **options: object) -> Setting
             values[name] = _convert(name, env[variable], variable)
     values.update({k: _convert(k, v, f"--{k.replace('_', '-')}") for k, v in given.items()})
     values["data"] = data.absolute()
-    try:
-        return replace(Settings(), **values)  # type: ignore[arg-type]
-    except PackhouseError:
-        raise
+    return replace(Settings(), **values)  # type: ignore[arg-type]

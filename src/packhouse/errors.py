@@ -63,5 +63,5 @@ class PackhouseError(Exception):
 
 
 def refuse(kind: Kind, code: str, message: str, field: str = "") -> PackhouseError:
-    """Make the error for a single fault (`raise refuse(...)`)."""
+    """Make the error for a single fault; the caller raises it."""
     return PackhouseError(kind, Fault(code, message, field))

@@ -6,9 +6,8 @@ Pure and total: garbage in a header makes the condition false, never an error.
 
 from __future__ import annotations
 
-import calendar
-import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
 
@@ -31,7 +30,7 @@ def read_http_date(text: str) -> int | None:
         return None
     for form in _DATE_FORMATS:
         try:
-            return calendar.timegm(time.strptime(text.strip(), form))
+            return int(datetime.strptime(text.strip(), form).replace(tzinfo=UTC).timestamp())
         except ValueError:
             continue
     return None

@@ -21,7 +21,7 @@ from packhouse.domain.headers import (
     page_headers,
     surrogate_keys,
 )
-from packhouse.domain.negotiation import IDENTITY, Representation, choose_encoding, etag_of
+from packhouse.domain.negotiation import Representation, choose_encoding, etag_of
 
 GZIP_LEVEL = 6
 ZSTD_LEVEL = 3

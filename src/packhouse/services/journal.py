@@ -82,9 +82,9 @@ class Fact(StrEnum):
     USER_ENABLED = "user enabled"
     ADMIN_CLAIMED = "administrator claimed"
     EMAIL_CHANGED = "e-mail changed"
-    PASSWORD_CHANGED = "password changed"  # noqa: S105 - a kind of entry, no secret
-    TOKEN_CREATED = "token created"  # noqa: S105
-    TOKEN_DELETED = "token deleted"  # noqa: S105
+    PASSWORD_CHANGED = "password changed"
+    TOKEN_CREATED = "token created"
+    TOKEN_DELETED = "token deleted"
 
 
 PROJECT_FACTS = frozenset(

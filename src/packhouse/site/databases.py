@@ -8,7 +8,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from packhouse.config import Settings
 
-ACTIVITY_APPS = frozenset({"activity", "sessions", "django_tasks", "django_tasks_db", "django_tasks_database", "django_cache"})
+ACTIVITY_APPS = frozenset(
+    {"activity", "sessions", "django_tasks", "django_tasks_db", "django_tasks_database", "django_cache"}
+)
 
 
 class Router:

@@ -82,9 +82,7 @@ class Invitation(models.Model):
         """One open invitation per person and project."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(
-                fields=["project", "user"], condition=Q(state="open"), name="one_open_invitation"
-            )
+            models.UniqueConstraint(fields=["project", "user"], condition=Q(state="open"), name="one_open_invitation")
         ]
 
 

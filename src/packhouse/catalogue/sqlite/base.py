@@ -25,7 +25,6 @@ PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA mmap_size = 268435456",
     "PRAGMA journal_size_limit = 67108864",
 )
 
@@ -72,7 +71,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_connection_params(self) -> dict[str, Any]:
         """Django's own, with the write lock taken at BEGIN."""
         self.settings_dict["OPTIONS"].setdefault("transaction_mode", "IMMEDIATE")
-        return super().get_connection_params()  # type: ignore[no-any-return]
+        return super().get_connection_params()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Open with our library and our pragmas."""

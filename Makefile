@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+# The developer's whole interface. Needs python3 (3.11 or later), pip, git and, for the tests, apt.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+PORT ?= 8000
+DATA ?= ./data
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+# What the tests need of the system: a browser with letters to draw, and two servers to compare and work with.
+SYSTEM := chromium fonts-liberation nginx-light postgresql
+FAST := not slow and not browser and not clients and not postgres and not crash and not full
+
+# A virtual environment that somebody else looks after (it holds a file `.shared`) is used as it is.
+ifneq ($(wildcard $(VENV)/.shared),)
+RUNTIME :=
+TOOLS :=
+else
+RUNTIME := $(VENV)/.runtime-ready
+TOOLS := $(VENV)/.tools-ready
+endif
+export PYTHONPATH := src
+
+.PHONY: help serve test test-full check bench docs lock format clean system
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+serve: $(RUNTIME) ## start Packhouse: make serve [PORT=8000] [DATA=./data]
+	@exec $(BIN)/python -m packhouse serve --port $(PORT) --data $(DATA)
+
+test: $(TOOLS) system ## install what is missing and run every test but the longest
+	@$(BIN)/python -m tests.infra.run
+
+test-full: $(TOOLS) system ## run every test there is
+	@$(BIN)/python -m tests.infra.run --full
+
+check: $(TOOLS) ## format, lint, types, imports and the fast tests: under a minute
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > .lint-imports.log || { cat .lint-imports.log; exit 1; }
+	@$(BIN)/python -m pytest -q -n 2 -m "$(FAST)"
+
+bench: $(TOOLS) system ## measure ours beside nginx (benchmarks/README.md)
+	@$(BIN)/python -m benchmarks
+
+docs: $(TOOLS) ## check the documentation: links, and that all there is to know is written down
+	@$(BIN)/python -m pytest -q tests/test_docs.py
+
+lock: $(TOOLS) ## resolve the dependencies anew into requirements/*.txt
+	@tools/lock
+
+format: $(TOOLS) ## format the code and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+
+clean: ## remove what was made (not ./data)
+	@rm -rf build dist .test .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@[ -e $(VENV)/.shared ] || rm -rf $(VENV)
+
+system:
+	@tools/install-system $(SYSTEM)
+
+$(VENV)/bin/python:
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Packhouse needs Python 3.11 or later: make PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV) || { tools/install-system python3-venv && $(PYTHON) -m venv --clear $(VENV); }
+
+$(VENV)/.runtime-ready: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Packhouse needs (the first time takes a minute) ..."
+	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --require-hashes -r requirements/build.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.tools-ready: requirements/test.txt $(VENV)/.runtime-ready
+	@echo "Installing what the tests need ..."
+	@$(PIP) --require-hashes -r requirements/test.txt
+	@touch $@

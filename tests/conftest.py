@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test has: Django configured as the product configures it, on a database of this run's own.
+
+A test that names the fixture `db` or `transactional_db` (or the marker `django_db`) may use both databases; after a
+test with `transactional_db` the tables hold again what the migrations put there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from packhouse.config import Settings
+from tests.infra import databases
+
+DATA = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Configure Django for this process: each worker of pytest-xdist has a data folder and databases of its own."""
+    from django.conf import settings as django_settings
+
+    from packhouse.site.settings import values
+
+    data = databases.make_data_folder()
+    config.stash[DATA] = data
+    database = None
+    if databases.wanted() == "postgresql":
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        database = databases.cluster().create(f"packhouse_{worker}")
+    settings = Settings(data=data, database=database)
+    if not django_settings.configured:
+        django_settings.configure(**values(settings, secret_key="for tests alone") | _quick())
+
+
+def _quick() -> dict[str, object]:
+    """What tests may do with less: a password hash that costs nothing, mail kept in memory."""
+    return {
+        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
+        "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
+    }
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind."""
+    databases.stop()
+    databases.remove_data_folder(config.stash[DATA])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every test of the database use both of ours, and find the migrations' rows after any other."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        marker = item.get_closest_marker("django_db")
+        if marker is None and not fixtures & {"db", "transactional_db"}:
+            continue
+        options = dict(marker.kwargs) if marker else {}
+        transaction = bool(options.get("transaction")) or "transactional_db" in fixtures
+        options |= {
+            "databases": ["default", "activity"],
+            "transaction": transaction,
+            "serialized_rollback": transaction,
+        }
+        item.add_marker(pytest.mark.django_db(**options), append=False)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: object) -> Iterator[None]:
+    """Migrate this process's databases as the product does."""
+    from django.db import connections
+
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        prepare()
+        for connection in connections.all():
+            connection._test_serialized_contents = connection.creation.serialize_db_to_string()  # type: ignore[attr-defined]
+    yield
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        connections.close_all()
+
+
+def prepare() -> None:
+    """Make the tables of both databases."""
+    from django.core.management import call_command
+    from django.db import connection, connections
+
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for schema in ("catalogue", "activity"):
+                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    for alias in connections:
+        call_command("migrate", database=alias, verbosity=0, interactive=False)
+    call_command("createcachetable", database="activity", verbosity=0)
