@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blobs in a folder: `sha256/ab/cd/<64 hex>`, temporary files in `tmp/` of the same file system.
+
+A blob is linked into its place only after its bytes are durable, and `keep` returns only after every directory
+entry that leads to it is. So a blob that can be opened is whole, and one that was kept survives a power cut.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.storage.incoming import Hook, Incoming, blob_errors, no_hook, sweep
+
+CHUNK = 256 * 1024
+"""Bytes read at once."""
+
+_HEX = frozenset("0123456789abcdef")
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
+
+
+def is_sha256(text: str) -> bool:
+    """Whether it is a sha256 in lower-case hexadecimal: the only thing a path is ever made of."""
+    return len(text) == 64 and _HEX.issuperset(text)
+
+
+class LocalBlobs:
+    """A blob store in a folder of this machine, shared by any number of processes and threads.
+
+    Nothing is made on disk before the first write, so that a server can start on a full disk.
+    """
+
+    def __init__(self, root: Path, hook: Hook = no_hook) -> None:
+        self._root = root
+        self._temporary = root / "tmp"
+        self._kept = root / "sha256"
+        self._hook = hook
+        # Folders whose entry in their parent is known to be durable: at most 65,793.
+        self._durable: set[Path] = set()
+
+    def incoming(self) -> Incoming:
+        """See `Blobs.incoming`."""
+        with blob_errors("making the folder of temporary files"):
+            self._temporary.mkdir(parents=True, exist_ok=True)
+        return Incoming(self._temporary, self._place, self._hook)
+
+    def put(self, data: bytes) -> str:
+        """See `Blobs.put`."""
+        with self.incoming() as incoming:
+            incoming.write(data)
+            return incoming.keep()
+
+    def open(self, sha256: str, start: int = 0, end: int | None = None) -> Chunks:
+        """See `Blobs.open`."""
+        try:
+            descriptor = os.open(self.path(sha256), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise missing(sha256) from None
+        except OSError as error:
+            message = f"The stored file can't be opened ({error.strerror}); try again."
+            raise refuse(Kind.UNAVAILABLE, "storage-failed", message) from error
+        return Chunks(descriptor, start, end)
+
+    def read(self, sha256: str) -> bytes:
+        """See `Blobs.read`."""
+        return b"".join(self.open(sha256))
+
+    def path(self, sha256: str) -> Path:
+        """See `Blobs.path`."""
+        if not is_sha256(sha256):
+            raise missing(sha256)
+        return self._kept / sha256[:2] / sha256[2:4] / sha256
+
+    def stat(self, sha256: str) -> int | None:
+        """See `Blobs.stat`."""
+        try:
+            return self.path(sha256).stat().st_size
+        except (FileNotFoundError, PackhouseError):
+            return None
+
+    def delete(self, sha256: str) -> None:
+        """See `Blobs.delete`."""
+        path = self.path(sha256)
+        with blob_errors("deleting a file"):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return
+            _sync_folder(path.parent)
+
+    def kept(self) -> Iterator[tuple[str, float]]:
+        """See `Blobs.kept`."""
+        for path in sorted(self._kept.glob("??/??/*")):
+            if is_sha256(path.name):
+                yield path.name, path.stat().st_mtime
+
+    def sweep(self) -> int:
+        """See `Blobs.sweep`."""
+        return sweep(self._temporary)
+
+    def _place(self, incoming: Incoming, sha256: str) -> None:
+        """Make the received bytes durable, then their name."""
+        incoming.sync()
+        target = self.path(sha256)
+        with blob_errors("putting a file in its place"):
+            self._make_durable(target.parent)
+            _link(incoming.path, target, incoming.size)
+            self._hook("s8")
+            _sync_folder(target.parent)
+            self._hook("s9")
+
+    def _make_durable(self, folder: Path) -> None:
+        """Make a folder below the root, and each entry that leads to it durable.
+
+        A folder found there may have been made by a process that died before its fsync, so each process does
+        the fsync once itself.
+        """
+        if folder in self._durable:
+            return
+        if folder != self._root:
+            self._make_durable(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+        self._durable.add(folder)
+
+
+def _link(source: Path, target: Path, size: int) -> None:
+    """Give the file its name in the store; a blob of that name and size is left as it is, but looks new again."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        if target.stat().st_size == size:
+            os.utime(target)  # what collects blobs without rows must see that somebody wants it
+        else:
+            source.replace(target)  # a damaged blob: the bytes at hand are known to be right
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        source.replace(target)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Chunks:
+    """The bytes of an open file from `start` up to, not including, `end`; closes it at the end or by `close`."""
+
+    def __init__(self, descriptor: int, start: int, end: int | None) -> None:
+        self._file = os.fdopen(descriptor, "rb", buffering=0)
+        self._file.seek(start)
+        self._left = None if end is None else max(0, end - start)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._file.closed:
+            raise StopIteration
+        chunk = self._file.read(CHUNK if self._left is None else min(CHUNK, self._left))
+        if not chunk:
+            self.close()
+            raise StopIteration
+        if self._left is not None:
+            self._left -= len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Close the file; harmless when called again."""
+        self._file.close()
+
+
+def missing(sha256: str) -> PackhouseError:
+    """The error for a blob that is not there."""
+    return refuse(Kind.MISSING, "blob-missing", f"No blob has the sha256 {sha256[:64]!r}; see `packhouse verify`.")
