@@ -9,7 +9,7 @@ PORT ?= 8000
 DATA ?= ./data
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+PIP := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check
 # What the tests need of the system: a browser with letters to draw, and two servers to compare and work with.
 SYSTEM := chromium fonts-liberation nginx-light postgresql
 FAST := not slow and not browser and not clients and not postgres and not crash and not full

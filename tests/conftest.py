@@ -10,11 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from packhouse.config import Settings
 from tests.infra import databases
+from tests.infra.postgresql import Cluster
+
+if TYPE_CHECKING:  # takes a tenth of a second that most tests need not spend
+    from playwright.sync_api import Browser
 
 DATA = pytest.StashKey[Path]()
 
@@ -25,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     from packhouse.site.settings import values
 
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright runs an event loop in the test's own thread
     data = databases.make_data_folder()
     config.stash[DATA] = data
     database = None
@@ -65,6 +71,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             "serialized_rollback": transaction,
         }
         item.add_marker(pytest.mark.django_db(**options), append=False)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A running PostgreSQL, the run's own where there is one."""
+    try:
+        yield databases.cluster()
+    finally:
+        if databases.wanted() != "postgresql":
+            databases.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium for all browser tests of a process; each test makes its own context."""
+    from tests.infra.browser import chromium
+
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
