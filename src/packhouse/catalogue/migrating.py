@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring the databases of a folder to this version, or refuse those of a newer one or broken ones.
+
+What is known is read from the names of the migration files: importing all of them would cost more than the rest
+of a start.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from django.apps import apps
+from django.core.management import call_command
+from django.db import DatabaseError, connections
+
+from packhouse.config import Settings
+from packhouse.errors import Kind, refuse
+
+ALIASES = ("default", "activity")
+CACHE_TABLE = "activity_cache"
+
+Migrations = frozenset[tuple[str, str]]
+
+
+def migrate(settings: Settings) -> bool:
+    """Apply what is missing to both databases; say whether anything was. Raises PackhouseError as `check` does."""
+    missing = [alias for alias in ALIASES if check(settings, alias)]
+    for alias in missing:
+        call_command("migrate", database=alias, verbosity=0, interactive=False, skip_checks=True)
+    if not _has_cache_table():
+        call_command("createcachetable", CACHE_TABLE, database="activity", verbosity=0)
+    return bool(missing)
+
+
+def check(settings: Settings, alias: str) -> Migrations:
+    """The migrations missing in a database; refuses one of a newer version and one that can't be read."""
+    try:
+        applied = _applied(alias)
+    except DatabaseError as error:
+        raise refuse(
+            Kind.INVALID,
+            "database-unreadable",
+            f"The {_name(settings, alias)} can't be read ({error}); restore it from a backup or choose another --data.",
+        ) from error
+    known = _known()
+    newer = sorted(applied - known)
+    if newer:
+        app, name = newer[0]
+        raise refuse(
+            Kind.INVALID,
+            "database-newer",
+            f"The data folder {settings.data} was written by a newer version of Packhouse (it knows the migration"
+            f" {app} {name}, this version does not); start that version or a later one.",
+        )
+    return known - applied
+
+
+def _name(settings: Settings, alias: str) -> str:
+    if settings.on_postgresql:
+        return "PostgreSQL database"
+    return f"database {settings.catalogue_file if alias == 'default' else settings.activity_file}"
+
+
+def _applied(alias: str) -> Migrations:
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+        if "django_migrations" not in tables:
+            return frozenset()
+        cursor.execute("SELECT app, name FROM django_migrations")
+        return frozenset((app, name) for app, name in cursor.fetchall())
+
+
+@lru_cache(maxsize=1)
+def _known() -> Migrations:
+    found = set()
+    for app in apps.get_app_configs():
+        folder = Path(app.path) / "migrations"
+        found.update((app.label, file.stem) for file in folder.glob("*.py") if file.stem != "__init__")
+    return frozenset(found)
+
+
+def _has_cache_table() -> bool:
+    connection = connections["activity"]
+    with connection.cursor() as cursor:
+        return CACHE_TABLE in connection.introspection.table_names(cursor)

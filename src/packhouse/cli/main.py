@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: one command per file, imported when it is asked for, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from packhouse import __version__
+from packhouse.errors import PackhouseError
+
+COMMANDS = {
+    "serve": "Start the server.",
+}
+"""Every command with its line of help; the command `x-y` is `x_y` in the module `packhouse.cli.x_y`."""
+
+
+class Commands(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"packhouse.cli.{module}"), module)
+        assert isinstance(command, click.Command)  # noqa: S101 - a slip in COMMANDS, found by its test
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="packhouse")
+def packhouse() -> None:
+    """Packhouse, the Python package index people run themselves.
+
+    All commands but `serve` work beside a running server; what they change holds on the next request. The data
+    folder is --data, else PACKHOUSE_DATA, else ./data.
+    """
+
+
+def main() -> NoReturn:
+    """Run a command. A refusal is one sentence on standard error and exit status 2."""
+    try:
+        packhouse(prog_name="packhouse", standalone_mode=True)
+    except PackhouseError as error:
+        for fault in error.faults:
+            print(f"packhouse: {fault.message}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)

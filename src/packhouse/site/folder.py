@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data folder: made once, private, one server at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from packhouse.errors import Kind, refuse
+
+OURS = frozenset({"packhouse.toml", "lock", "secret-key", "outbox", "blobs", "catalogue.db", "activity.db"})
+"""What a folder may hold and still be taken for one of ours, or for one to be made into ours."""
+
+
+def prepare_folder(data: Path) -> None:
+    """Make the data folder (0700) when absent; refuse one that is not ours or can't be written to."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = {entry.name for entry in os.scandir(data)}
+    except FileExistsError as error:
+        raise refuse(Kind.INVALID, "data-not-folder", f"{data} is not a folder; choose another --data.") from error
+    except OSError as error:
+        raise _unusable(data, error) from error
+    if names and not names & OURS:
+        raise refuse(
+            Kind.INVALID,
+            "data-not-ours",
+            f"{data} holds other things but no Packhouse data; choose an empty or a new folder with --data.",
+        )
+    _check_writable(data)
+
+
+def existing_folder(data: Path) -> None:
+    """Refuse a folder that no server has been started on, for the commands that work beside one."""
+    if not data.is_dir():
+        raise refuse(
+            Kind.MISSING, "data-missing", f"There is no folder {data}; name the server's data folder with --data."
+        )
+    if not (data / "secret-key").exists():
+        raise refuse(
+            Kind.MISSING,
+            "data-not-ours",
+            f"{data} holds no Packhouse data; name the server's data folder with --data, or start `packhouse serve`.",
+        )
+    _check_writable(data)
+
+
+def _check_writable(data: Path) -> None:
+    if not os.access(data, os.W_OK | os.X_OK):
+        raise _unusable(data, PermissionError(errno.EACCES, "Permission denied"))
+    if os.statvfs(data).f_flag & os.ST_RDONLY:
+        raise _unusable(data, OSError(errno.EROFS, "Read-only file system"))
+
+
+def _unusable(data: Path, error: OSError) -> Exception:
+    return refuse(
+        Kind.INVALID,
+        "data-not-writable",
+        f"The data folder {data} can't be written to ({error.strerror}); change its rights or choose another --data.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A server's hold on its folder; it ends with the last process of the server."""
+
+    descriptor: int
+
+    def release(self) -> None:
+        """Let the next server have the folder."""
+        os.ftruncate(self.descriptor, 0)
+        os.close(self.descriptor)
+
+
+def lock_folder(data: Path, patience: float = 5.0) -> Lock:
+    """Take the folder for this server, or refuse (CONFLICT) naming the process that holds it.
+
+    A server whose first process is gone is given `patience` seconds to let go.
+    """
+    file = data / "lock"
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(data, error) from error
+    deadline = time.monotonic() + patience
+    while not _try_lock(descriptor):
+        holder = lock_holder(data)
+        if holder is not None or time.monotonic() > deadline:
+            os.close(descriptor)
+            raise refuse(
+                Kind.CONFLICT,
+                "data-locked",
+                f"Another server{f' (process {holder})' if holder else ''} already runs on the data folder {data};"
+                " stop it first or choose another --data.",
+            )
+        time.sleep(0.05)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    return Lock(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def lock_holder(data: Path) -> int | None:
+    """The living process that says it holds the folder, if any."""
+    try:
+        process = int((data / "lock").read_text(encoding="ascii"))
+        os.kill(process, 0)
+    except (OSError, ValueError):
+        return None
+    return process

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first process of a server: forks the workers, replaces those that die, drains them at the end.
+
+It has imported everything and holds no thread, no connection and no lock when it forks, so that workers share its
+memory and start in milliseconds. Signals are blocked and fetched one by one: there are no handlers to race with.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from packhouse.site.worker import DRAIN, Place
+
+DRAIN_SECONDS = 30.0
+"""How long transfers in flight may go on after a stop was asked for."""
+
+IMPATIENCE_SECONDS = 2.0
+"""A Ctrl-C later than this after the first stop asks to stop at once."""
+
+YOUNG_SECONDS = 5.0
+MAX_YOUNG_DEATHS = 3
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+
+Work = Callable[[Place], None]
+
+
+@dataclass(slots=True)
+class Child:
+    """A living worker: its number, the writing end of its pipe, when it was born (monotonic seconds)."""
+
+    number: int
+    pipe: int
+    born: float
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs `work` in `count` processes on one listening descriptor until a signal says stop."""
+
+    work: Work
+    listener: int
+    count: int
+    children: dict[int, Child] = field(default_factory=dict)
+    young_deaths: int = 0
+
+    def run(self) -> int:
+        """Serve; returns the exit status: 0 after a stop, 1 when workers keep dying."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        gc.collect()
+        gc.freeze()
+        for number in range(self.count):
+            self._fork(number)
+        status = self._watch()
+        os.close(self.listener)
+        self._drain()
+        return status
+
+    def _fork(self, number: int) -> None:
+        reading, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        process = os.fork()
+        if process == 0:
+            os.close(writing)
+            self._become_worker(Place(number, self.listener, reading))
+        os.close(reading)
+        self.children[process] = Child(number, writing, time.monotonic())
+
+    def _become_worker(self, place: Place) -> None:
+        status = 1
+        try:
+            for child in self.children.values():
+                os.close(child.pipe)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            self.work(place)
+            status = 0
+        except BaseException:  # noqa: BLE001 - the process ends here, whatever it is
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _watch(self) -> int:
+        while True:
+            number = signal.sigwait(SIGNALS)
+            if number in {signal.SIGTERM, signal.SIGINT}:
+                return 0
+            if number == signal.SIGCHLD:
+                for child in self._reap():
+                    self.young_deaths += time.monotonic() - child.born < YOUNG_SECONDS
+                    if self.young_deaths > MAX_YOUNG_DEATHS:
+                        return 1
+                    self._fork(child.number)
+
+    def _reap(self) -> list[Child]:
+        """The workers that ended since we looked last."""
+        ended = []
+        for process in list(self.children):
+            if os.waitpid(process, os.WNOHANG)[0]:
+                child = self.children.pop(process)
+                os.close(child.pipe)
+                ended.append(child)
+        return ended
+
+    def _drain(self) -> None:
+        for child in self.children.values():
+            _tell(child.pipe)
+        begun = time.monotonic()
+        while self.children and (left := begun + DRAIN_SECONDS - time.monotonic()) > 0:
+            caught = signal.sigtimedwait(SIGNALS, left)
+            if caught and caught.si_signo == signal.SIGINT and time.monotonic() - begun > IMPATIENCE_SECONDS:
+                break
+            self._reap()
+        for process in self.children:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+
+
+def _tell(pipe: int) -> None:
+    try:
+        os.write(pipe, DRAIN)
+    except BrokenPipeError:
+        return  # it has just ended

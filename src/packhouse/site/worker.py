@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One worker process: Granian around the edge (RSGI) or around the origin alone (WSGI).
+
+A worker obeys its supervisor only: INT and TERM may reach every process of the group and are ignored here. The
+supervisor's pipe says when to drain; when it just ends, the supervisor is gone and the worker ends at once.
+
+Granian's own supervisor is not used: it starts workers by importing everything anew (150 MB and a second each) and
+binds with SO_REUSEPORT, so that a taken port would go unnoticed. What is used of Granian here are its worker classes,
+called as `granian.server.mp` (2.8) calls them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from packhouse.site.listening import BACKLOG
+
+DRAIN = b"d"
+"""What the supervisor writes to a worker that shall finish its transfers and end."""
+
+HEADER_SECONDS = 10
+"""Request headers must be complete within this time."""
+
+ORIGIN_THREADS = 8
+"""Threads that run Django when it stands alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker stands: its number (0 is the first), the listening descriptor, the supervisor's pipe."""
+
+    number: int
+    listener: int
+    pipe: int
+
+
+def run_wsgi(application: Callable[..., Any], place: Place) -> None:
+    """Answer with a WSGI application until drained."""
+    from granian._granian import WorkerSignal, WSGIWorker
+    from granian.server.mp import _new_cbscheduler
+    from granian.wsgi import _callback_wrapper
+
+    signal, over = WorkerSignal(), threading.Event()
+    signal.add_cb(over.set)
+    worker = WSGIWorker(
+        place.number + 1, _socket(place), None, 1, 32, ORIGIN_THREADS, 30, 1024, "1", _http1(), None, None, *_NO_TLS, _NO_METRICS
+    )
+    loop = _loop()
+    _watch(place.pipe, signal.set)
+    worker.serve_mtr(_new_cbscheduler(loop, _callback_wrapper(application, {}, None), impl_asyncio=True), loop, signal)
+    over.wait()
+
+
+_NO_TLS: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
+_NO_METRICS = (None, None)
+
+
+def _loop() -> Any:
+    from granian._loops import loops
+
+    return loops.get("auto")
+
+
+def _socket(place: Place) -> tuple[None, Any]:
+    from granian._granian import SocketHolder
+
+    return None, SocketHolder(os.dup(place.listener), False, BACKLOG)
+
+
+def _http1() -> Any:
+    from granian.http import HTTP1Settings
+
+    return HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000)
+
+
+def _watch(pipe: int, drain: Callable[[], None]) -> None:
+    """Wait for the supervisor's word in a thread of its own, so that a busy loop can't miss it."""
+
+    def wait() -> None:
+        if os.read(pipe, 1) == DRAIN:
+            drain()
+            os.read(pipe, 1)  # blocks until the supervisor ends
+        os._exit(1)
+
+    threading.Thread(target=wait, name="supervisor's word", daemon=True).start()

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.infra.server import Server, run_packhouse
+
+StartServer = Callable[..., Server]
+
+
+def refusal(*arguments: str, **rest: str) -> str:
+    """Run a command that is refused: exit status 2, one sentence on standard error, no traceback."""
+    done = run_packhouse(*arguments, **rest)  # type: ignore[arg-type]
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("packhouse: ")
+    return lines[0]
+
+
+def test_port_taken(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        sentence = refusal("serve", "--port", port, "--data", str(tmp_path / "data"))
+    assert f"Port {port} on 127.0.0.1 is taken" in sentence
+
+
+def test_folder_of_other_things(tmp_path: Path):
+    (tmp_path / "thesis.tex").touch()
+    assert "holds other things" in refusal("serve", "--port", "0", "--data", str(tmp_path))
+
+
+def test_data_is_a_file(tmp_path: Path):
+    (tmp_path / "data").touch()
+    assert "is not a folder" in refusal("serve", "--port", "0", "--data", str(tmp_path / "data"))
+
+
+def test_second_server_on_the_folder(start_server: StartServer):
+    server = start_server()
+    sentence = refusal("serve", "--port", "0", "--data", str(server.data))
+    assert f"Another server (process {server.process.pid}) already runs" in sentence
+
+
+def test_corrupted_database(tmp_path: Path):
+    (tmp_path / "lock").touch()
+    (tmp_path / "catalogue.db").write_bytes(b"no database at all" * 400)
+    assert "can't be read" in refusal("serve", "--port", "0", "--data", str(tmp_path))
+
+
+def test_everything_written_is_private(start_server: StartServer):
+    server = start_server()
+    server.get("/readyz")
+    assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
+    for file in server.data.rglob("*"):
+        wanted = 0o700 if file.is_dir() else 0o600
+        assert stat.S_IMODE(file.stat().st_mode) == wanted, file
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stops_with_exit_status_0_whatever_process_of_the_group_is_told(start_server: StartServer, number: int):
+    server = start_server("--workers", "2")
+    os.killpg(server.process.pid, number)
+    assert server.process.wait(10) == 0
+    assert server.left_behind() == []
+
+
+def test_a_killed_worker_is_replaced(start_server: StartServer):
+    server = start_server()
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text(encoding="ascii").split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    server.wait()
+    assert server.get("/healthz")[0] == 200
+
+
+def test_restart_after_a_kill_finds_the_folder_free(start_server: StartServer):
+    first = start_server()
+    first.process.kill()
+    first.process.wait(10)
+    second = start_server()
+    assert second.get("/healthz")[0] == 200
