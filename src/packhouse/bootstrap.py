@@ -59,7 +59,9 @@ def start(settings: Settings, *, edge: bool = True) -> int:
     from packhouse.site.supervisor import Supervisor
 
     banner.show(settings)
-    status = Supervisor(work=lambda place: work(settings, place), listener=listener.detach(), count=settings.workers).run()
+    status = Supervisor(
+        work=lambda place: work(settings, place), listener=listener.detach(), count=settings.workers
+    ).run()
     lock.release()
     return status
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.infra.server import Server, run_packhouse
 
 StartServer = Callable[..., Server]
@@ -73,7 +72,8 @@ def test_stops_with_exit_status_0_whatever_process_of_the_group_is_told(start_se
 
 def test_a_killed_worker_is_replaced(start_server: StartServer):
     server = start_server()
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text(encoding="ascii").split()
+    process = server.process.pid
+    children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
     os.kill(int(children[-1]), signal.SIGKILL)
     server.wait()
     assert server.get("/healthz")[0] == 200

@@ -95,7 +95,7 @@ class Server:
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
         """GET a path: status, headers (lower-case names), body."""
-        request = urllib.request.Request(self.url + path, headers=dict(headers or {}))  # noqa: S310
+        request = urllib.request.Request(self.url + path, headers=dict(headers or {}))
         try:
             with urllib.request.urlopen(request, timeout=30) as reply:
                 return reply.status, {k.lower(): v for k, v in reply.headers.items()}, reply.read()
@@ -141,9 +141,10 @@ def start(data: Path, *options: str, extra: Mapping[str, str] | None = None, rea
     """Start a server in a process group of its own and, unless told otherwise, wait until it is ready."""
     data.parent.mkdir(parents=True, exist_ok=True)
     log = data.with_name(data.name + ".log")
+    defaults = ["--port", "0", "--data", str(data), "--upstream", "none"]
     with log.open("a", encoding="utf-8") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "packhouse", "serve", "--port", "0", "--data", str(data), "--upstream", "none", *options],
+            [sys.executable, "-m", "packhouse", "serve", *defaults, *options],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

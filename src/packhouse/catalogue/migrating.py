@@ -74,7 +74,7 @@ def _applied(alias: str) -> Migrations:
 
 @lru_cache(maxsize=1)
 def _known() -> Migrations:
-    found = set()
+    found: set[tuple[str, str]] = set()
     for app in apps.get_app_configs():
         folder = Path(app.path) / "migrations"
         found.update((app.label, file.stem) for file in folder.glob("*.py") if file.stem != "__init__")

@@ -13,6 +13,4 @@ Command = Callable[..., Any]
 
 def data_option(command: Command) -> Command:
     """`--data FOLDER`, accepted by every command."""
-    return click.option(
-        "--data", metavar="FOLDER", help="The data folder [PACKHOUSE_DATA, else ./data]."
-    )(command)
+    return click.option("--data", metavar="FOLDER", help="The data folder [PACKHOUSE_DATA, else ./data].")(command)

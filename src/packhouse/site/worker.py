@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from packhouse.site.listening import BACKLOG
@@ -40,35 +41,47 @@ class Place:
 
 def run_wsgi(application: Callable[..., Any], place: Place) -> None:
     """Answer with a WSGI application until drained."""
-    from granian._granian import WorkerSignal, WSGIWorker
-    from granian.server.mp import _new_cbscheduler
     from granian.wsgi import _callback_wrapper
 
-    signal, over = WorkerSignal(), threading.Event()
+    over = threading.Event()
+    signal = _inside("_granian").WorkerSignal()
     signal.add_cb(over.set)
-    worker = WSGIWorker(
-        place.number + 1, _socket(place), None, 1, 32, ORIGIN_THREADS, 30, 1024, "1", _http1(), None, None, *_NO_TLS, _NO_METRICS
+    worker = _inside("_granian").WSGIWorker(
+        place.number + 1,
+        _socket(place),
+        None,  # no channel for Granian's metrics
+        1,  # threads of the network side
+        32,  # threads for its file access, started when needed
+        ORIGIN_THREADS,
+        30,  # seconds an idle one of them lives
+        1024,  # requests waiting for a thread
+        "1",
+        _http1(),
+        None,  # HTTP/2
+        None,  # static files
+        *_NO_TLS,
+        _NO_METRICS,
     )
-    loop = _loop()
+    loop = _inside("_loops").loops.get("auto")
+    new_scheduler = _inside("_futures")._new_cbscheduler  # noqa: SLF001 - see the head of this module
+    scheduler = new_scheduler(loop, _callback_wrapper(application, {}, None), impl_asyncio=True)
     _watch(place.pipe, signal.set)
-    worker.serve_mtr(_new_cbscheduler(loop, _callback_wrapper(application, {}, None), impl_asyncio=True), loop, signal)
+    worker.serve_mtr(scheduler, loop, signal)
     over.wait()
+
+
+def _inside(module: str) -> Any:
+    """A module of Granian whose types are not those of its stubs."""
+    return import_module(f"granian.{module}")
 
 
 _NO_TLS: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
 _NO_METRICS = (None, None)
 
 
-def _loop() -> Any:
-    from granian._loops import loops
-
-    return loops.get("auto")
-
-
 def _socket(place: Place) -> tuple[None, Any]:
-    from granian._granian import SocketHolder
-
-    return None, SocketHolder(os.dup(place.listener), False, BACKLOG)
+    """The listening socket as Granian's workers take it; each has a descriptor of its own."""
+    return None, _inside("_granian").SocketHolder(os.dup(place.listener), False, BACKLOG)
 
 
 def _http1() -> Any:

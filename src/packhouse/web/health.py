@@ -13,6 +13,7 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse
 
 from packhouse.catalogue.migrating import check
+from packhouse.config import Settings
 from packhouse.errors import Kind, PackhouseError, refuse
 
 PLAIN = "text/plain; charset=utf-8"
@@ -37,7 +38,11 @@ def _answer(status: int, body: str) -> HttpResponse:
 def _checks() -> Iterator[tuple[str, Callable[[], None]]]:
     yield "catalogue", lambda: _answers("default")
     yield "activity", lambda: _answers("activity")
-    yield "blobs", lambda: _writable(settings.PACKHOUSE.blobs_folder)
+    yield "blobs", lambda: _writable(_settings().blobs_folder)
+
+
+def _settings() -> Settings:
+    return settings.PACKHOUSE  # type: ignore[misc, no-any-return]
 
 
 def _outcome(attempt: Callable[[], None]) -> str:
@@ -49,7 +54,7 @@ def _outcome(attempt: Callable[[], None]) -> str:
 
 
 def _answers(alias: str) -> None:
-    if check(settings.PACKHOUSE, alias):
+    if check(_settings(), alias):
         raise refuse(Kind.UNAVAILABLE, "migrations-missing", "Migrations are missing.")
 
 
