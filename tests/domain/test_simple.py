@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import html5lib
 import pytest
+from tests.domain.listings import BROKEN, EMPTY, FULL, ROOT, SDIST, WHEEL
 
 from packhouse.domain.listing import ListedFile, ProjectListing, RootListing
 from packhouse.domain.simple import (
@@ -21,7 +22,6 @@ from packhouse.domain.simple import (
     render_root_html,
     render_root_json,
 )
-from tests.domain.listings import BROKEN, EMPTY, FULL, ROOT, SDIST, WHEEL
 
 GOLDEN = Path(__file__).with_name("golden")
 HATCH = re.compile(r"<a [^>]+>([^<]+)</a>")

@@ -21,7 +21,7 @@ _RAW = {"script": re.compile("</script", re.IGNORECASE), "style": re.compile("</
 
 
 class Tag(NamedTuple):
-    """A start tag: lower-case name, attributes (names in lower case, values unescaped, "" when none), text up to `<`."""
+    """A start tag: name and names of attributes in lower case, values unescaped ("" when none), text up to `<`."""
 
     name: str
     attributes: dict[str, str]

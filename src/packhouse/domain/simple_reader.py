@@ -47,7 +47,7 @@ class ReadFile:
 
 @dataclass(frozen=True, slots=True)
 class ReadPage:
-    """A project page as read. `name` is as written, "" when not given; `dropped` counts entries that were unreadable."""
+    """A project page as read. `name` is as written, "" when not given; `dropped` counts unreadable entries."""
 
     name: str
     files: tuple[ReadFile, ...]
