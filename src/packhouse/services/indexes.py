@@ -1,30 +1,245 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Indexes: making them and changing what they are made of."""
+"""Indexes: making them, what they are made of, their rules, and who may read them."""
 
 from __future__ import annotations
 
-from packhouse.catalogue.models import Index, Layer
-from packhouse.services.journal import COMMAND, Clock, Entry, Fact, record, take, write
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from packhouse.catalogue.models import Index, IndexGrant, IndexRule, Layer, Page, User
+from packhouse.domain.permissions import ReadMode
+from packhouse.errors import Kind, refuse
+from packhouse.services.access import missing_index
+from packhouse.services.journal import COMMAND, Actor, Clock, Entry, Fact, Moment, bump_access, record, take, write
 from packhouse.services.resources import now
 
 MAIN = "main"
 """The index that also answers at `/simple/` and `/legacy/`."""
+OWN = "own"
+INDEX = "index"
+LAYER_KINDS = (OWN, INDEX, "upstream")
+MAX_DEPTH = 8
+"""Indexes one above the other."""
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\Z", re.ASCII)
 
 
-def ensure_main(clock: Clock = now) -> None:
-    """Make the index `main`, public and made of its own placements, at the first start."""
-    if Index.objects.filter(name=MAIN).exists():
-        return
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """One layer wanted: `own` (no target), or `index` or `upstream` with the name of one."""
+
+    kind: str
+    target: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> LayerSpec:
+        """Read `KIND:NAME` or `own`."""
+        kind, _, target = text.partition(":")
+        return cls(kind.strip(), target.strip())
+
+
+def ensure_main(clock: Clock = now, actor: Actor = COMMAND) -> Index:
+    """The index `main`, made public with its own layer when it is not there yet."""
+    found = Index.objects.filter(name=MAIN).first()
+    if found is not None:
+        return found
     with write():
-        moment = take(1, clock)
-        index = Index.objects.create(
-            name=MAIN,
-            read="public",
-            created_at=moment.at,
-            created_serial=moment.first,
-            serial=moment.first,
-            modified=int(moment.at.timestamp()),
-            names_serial=moment.first,
+        again = Index.objects.filter(name=MAIN).first()
+        return again or _create(actor, MAIN, ReadMode.PUBLIC, (LayerSpec(OWN),), clock)
+
+
+def create_index(
+    actor: Actor, name: str, read: ReadMode = ReadMode.PUBLIC, layers: Iterable[LayerSpec] = (), *, clock: Clock
+) -> Index:
+    """Make an index; without layers it has its own placements alone.
+
+    Raises INVALID for a name or layer that makes no sense, CONFLICT for a name in use.
+    """
+    wanted = tuple(layers) or (LayerSpec(OWN),)
+    with write():
+        _check_name(name)
+        _check_layers(name, wanted)
+        return _create(actor, name, read, wanted, clock)
+
+
+def _create(actor: Actor, name: str, read: ReadMode, layers: tuple[LayerSpec, ...], clock: Clock) -> Index:
+    moment = take(1, clock)
+    index = Index.objects.create(
+        name=name,
+        read=read.value,
+        audience=_new_audience(read),
+        created_at=moment.at,
+        created_serial=moment.first,
+        serial=moment.first,
+        modified=int(moment.at.timestamp()),
+        names_serial=moment.first,
+    )
+    _write_layers(index, layers, moment)
+    detail = {"read": read.value, "layers": [f"{layer.kind}:{layer.target}" for layer in layers]}
+    record(moment, actor, [Entry(Fact.INDEX_CREATED, index=name, detail=detail)])
+    bump_access()
+    return index
+
+
+def _new_audience(read: ReadMode) -> str:
+    """An id nobody can guess; a new one whenever the rule of reading changes."""
+    return "" if read is ReadMode.PUBLIC else secrets.token_hex(12)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.match(name):
+        message = (
+            f"The index name {name!r} is invalid; expected 1 to 64 lower-case ASCII letters, digits and hyphens,"
+            " first and last no hyphen; choose another."
         )
-        Layer.objects.create(index=index, position=0, kind="own", from_serial=moment.first)
-        record(moment, COMMAND, [Entry(Fact.INDEX_CREATED, index=MAIN, detail={"read": "public"})])
+        raise refuse(Kind.INVALID, "index-name-invalid", message, "name")
+    if Index.objects.filter(name=name).exists():
+        raise refuse(
+            Kind.CONFLICT, "index-name-taken", f"There is an index {name!r} already; choose another name.", "name"
+        )
+
+
+def _check_layers(name: str, layers: tuple[LayerSpec, ...]) -> None:
+    if len(set(layers)) != len(layers):
+        raise refuse(Kind.INVALID, "layer-repeated", "A layer is given twice; give each once.", "layer")
+    for layer in layers:
+        if layer.kind not in LAYER_KINDS or (layer.kind == OWN) == bool(layer.target):
+            message = f"The layer {layer.kind}:{layer.target} is unknown; expected own, index:NAME or upstream:NAME."
+            raise refuse(Kind.INVALID, "layer-invalid", message, "layer")
+        if layer.kind == INDEX and layer.target not in indexes_below_all([layer.target]):
+            raise missing_index(layer.target)
+        if layer.kind == INDEX and name in indexes_below_all([layer.target]):
+            message = f"The index {layer.target!r} is made of {name!r} itself; leave this layer out."
+            raise refuse(Kind.INVALID, "layer-loop", message, "layer")
+
+
+def _write_layers(index: Index, layers: tuple[LayerSpec, ...], moment: Moment) -> None:
+    Layer.objects.bulk_create(
+        Layer(index=index, position=place, kind=layer.kind, target=layer.target, from_serial=moment.first)
+        for place, layer in enumerate(layers)
+    )
+
+
+def indexes_below_all(names: Iterable[str]) -> set[str]:
+    """The existing ones of these indexes and all that they are made of."""
+    found: set[str] = set()
+    wanted = set(names)
+    for _ in range(MAX_DEPTH):
+        level = set(Index.objects.filter(name__in=wanted - found).values_list("name", flat=True))
+        if not level:
+            break
+        found |= level
+        wanted = set(_now(Layer).filter(index__name__in=level, kind=INDEX).values_list("target", flat=True))
+    return found
+
+
+def indexes_above(name: str) -> list[str]:
+    """The indexes that show what this one shows, however many levels up, this one left out."""
+    found: set[str] = set()
+    level = {name}
+    for _ in range(MAX_DEPTH):
+        above = set(_now(Layer).filter(kind=INDEX, target__in=level).values_list("index__name", flat=True))
+        level = above - found
+        if not level:
+            break
+        found |= level
+    return sorted(found - {name})
+
+
+def _now(model: Any) -> Any:
+    """The rows that hold now."""
+    return model.objects.filter(to_serial=None)
+
+
+def find_index(name: str) -> Index:
+    """The index of this name; raises MISSING."""
+    index = Index.objects.filter(name=name).first()
+    if index is None:
+        raise missing_index(name)
+    return index
+
+
+def layers_of(name: str) -> list[LayerSpec]:
+    """The layers of an index now, first first."""
+    rows = _now(Layer).filter(index__name=name).order_by("position").values_list("kind", "target")
+    return [LayerSpec(kind, target) for kind, target in rows]
+
+
+def set_read(actor: Actor, name: str, read: ReadMode, *, clock: Clock) -> None:
+    """Say who may read an index. Its pages go, since they carry the audience of before."""
+    with write():
+        index = Index.objects.select_for_update().filter(name=name).first()
+        if index is None:
+            raise missing_index(name)
+        if index.read == read.value:
+            return
+        moment = take(1, clock)
+        index.read, index.audience = read.value, _new_audience(read)
+        _touch(index, moment)
+        index.save(update_fields=["read", "audience", "serial", "modified"])
+        record(moment, actor, [Entry(Fact.INDEX_READ_SET, index=name, detail={"read": read.value})])
+        Page.objects.filter(index_name=name).delete()
+        bump_access()
+
+
+def _touch(index: Index, moment: Moment) -> None:
+    index.serial = moment.last
+    index.modified = max(index.modified + 1, int(moment.at.timestamp()))
+
+
+def grant_read(actor: Actor, name: str, user: User, *, clock: Clock) -> None:
+    """Name a person among the readers of an index; doing it twice changes nothing."""
+    with write():
+        index = find_index(name)
+        if IndexGrant.objects.filter(index=index, user=user).exists():
+            return
+        moment = take(1, clock)
+        IndexGrant.objects.create(index=index, user=user, since=moment.at)
+        record(moment, actor, [Entry(Fact.INDEX_GRANTED, index=name, detail={"user": user.username})])
+        bump_access()
+
+
+def end_grant(actor: Actor, name: str, user: User, *, clock: Clock) -> None:
+    """Take a person off the readers of an index; nothing happens when they were none."""
+    with write():
+        grant = IndexGrant.objects.filter(index=find_index(name), user=user).first()
+        if grant is None:
+            return
+        moment = take(1, clock)
+        grant.delete()
+        record(moment, actor, [Entry(Fact.INDEX_GRANT_ENDED, index=name, detail={"user": user.username})])
+        bump_access()
+
+
+def set_rule(actor: Actor, name: str, key: str, value: Any, *, clock: Clock) -> None:
+    """Set a named rule of an index from now on; None takes it back to what the profile says."""
+    with write():
+        index = find_index(name)
+        current = _now(IndexRule).filter(index=index, key=key)
+        row = current.first()
+        if (row is None and value is None) or (row is not None and row.value == value):
+            return
+        moment = take(1, clock)
+        current.update(to_serial=moment.first)
+        if value is not None:
+            IndexRule.objects.create(index=index, key=key, value=value, from_serial=moment.first)
+        record(moment, actor, [Entry(Fact.INDEX_RULE_SET, index=name, detail={"key": key, "value": value})])
+
+
+def rules_of(name: str) -> dict[str, Any]:
+    """The rules set on an index now."""
+    return dict(_now(IndexRule).filter(index__name=name).values_list("key", "value"))
+
+
+def list_indexes() -> list[Index]:
+    """All indexes, `main` first."""
+    return sorted(Index.objects.all(), key=lambda index: (index.name != MAIN, index.name))
+
+
+def readers_of(name: str) -> list[str]:
+    """The user names of those named as readers of an index."""
+    rows = IndexGrant.objects.filter(index__name=name).order_by("user__username")
+    return list(rows.values_list("user__username", flat=True))

@@ -4,7 +4,7 @@
 from packhouse.catalogue.models.indexes import Index, IndexGrant, IndexRule, Layer
 from packhouse.catalogue.models.journal import Counter, JournalEntry
 from packhouse.catalogue.models.pages import Page
-from packhouse.catalogue.models.people import Token, User
+from packhouse.catalogue.models.people import Claim, Token, User
 from packhouse.catalogue.models.projects import (
     File,
     FileDescription,
@@ -18,6 +18,7 @@ from packhouse.catalogue.models.projects import (
 )
 
 __all__ = [
+    "Claim",
     "Counter",
     "File",
     "FileDescription",

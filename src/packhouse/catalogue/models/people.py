@@ -91,3 +91,11 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"
+
+
+class Claim(models.Model):
+    """A link by which one person becomes the first administrator; only the sha256 of its secret is kept."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)  # used, or replaced by another

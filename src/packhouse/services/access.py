@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who asks, and what they are to an index or a project: facts for `domain.permissions.may`.
+
+A token is `pkh_`, a kind letter, 32 random characters (190 bits) and 6 characters of CRC-32, all base 62. The
+checksum spares the database what cannot be a token; only the sha256 of a whole token is kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import logging
+import re
+import secrets
+import string
+import threading
+import zlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.db import DatabaseError
+from django.db.models import Exists, OuterRef
+
+from packhouse.catalogue.activity.models import TokenUse
+from packhouse.catalogue.models import Index, IndexGrant, Project, Role, Token, User
+from packhouse.domain.permissions import (
+    ANONYMOUS,
+    Identity,
+    IndexRight,
+    ProjectRight,
+    ProjectRole,
+    ReadMode,
+    TokenScope,
+)
+from packhouse.errors import Kind, PackhouseError, refuse
+
+_log = logging.getLogger(__name__)
+
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+RANDOM_LENGTH = 32
+CHECKSUM_LENGTH = 6
+HINT_LENGTH = 9
+"""Characters of a token that are kept to tell tokens apart: the prefix, the kind and 4 of the random ones."""
+
+MAX_HEADER = 4096
+MAX_AGENT = 512
+NOTE_EVERY = timedelta(minutes=1)
+
+_SHAPE = re.compile(rf"pkh_[a-z][0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}\Z")
+
+
+def mint(kind: str = "u") -> str:
+    """Make a new token string of a kind (`u`: of a user)."""
+    start = f"pkh_{kind}" + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
+    return start + checksum(start)
+
+
+def checksum(start: str) -> str:
+    """The six characters that end a token that starts so."""
+    number, digits = zlib.crc32(start.encode("ascii")), ""
+    for _ in range(CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(ALPHABET))
+        digits = ALPHABET[digit] + digits
+    return digits
+
+
+def is_token(text: str) -> bool:
+    """Whether the text has the shape and the checksum of a token of ours."""
+    return bool(_SHAPE.match(text)) and checksum(text[:-CHECKSUM_LENGTH]) == text[-CHECKSUM_LENGTH:]
+
+
+def digest_of(token: str) -> str:
+    """What is kept of a token (hex sha256)."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def authenticate(authorization: str | None, now: datetime) -> Identity:
+    """The identity an `Authorization` header speaks for; anonymous when there is none.
+
+    Accepted are `Basic` with the user name `__token__`, `Bearer` and `token`; passwords of accounts never are.
+    Raises UNAUTHENTICATED for anything else, naming the token by its first characters when it is one of ours (AU3).
+    """
+    if authorization is None:
+        return ANONYMOUS
+    text = _token_in(authorization)
+    if not is_token(text):
+        raise _unknown()
+    token = _find(text)
+    if token is None:
+        raise _unknown()
+    _refuse_dead(token, now)
+    return _identity(token.user, token, verified=token.verified, two_factor=token.second)
+
+
+def _find(text: str) -> Any:
+    """The token row with its user and what is known of them; None when there is none."""
+    verified = EmailAddress.objects.filter(user=OuterRef("user_id"), primary=True, verified=True)
+    second = Authenticator.objects.filter(user=OuterRef("user_id"), type__in=_SECOND_FACTORS)
+    rows = Token.objects.select_related("user").annotate(verified=Exists(verified), second=Exists(second))
+    return rows.filter(digest=digest_of(text)).first()
+
+
+_SECOND_FACTORS = ("totp", "webauthn")
+
+
+def _token_in(authorization: str) -> str:
+    """The token string in a header value."""
+    if len(authorization) > MAX_HEADER:
+        raise _unusable("the header is longer than 4096 characters")
+    scheme, _, rest = authorization.strip().partition(" ")
+    rest = rest.strip()
+    match scheme.lower():
+        case "bearer" | "token":
+            return rest
+        case "basic":
+            return _token_of_basic(rest)
+        case _:
+            raise _unusable("the scheme is none of Basic, Bearer, token")
+
+
+def _token_of_basic(encoded: str) -> str:
+    try:
+        user, colon, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError) as error:
+        raise _unusable("the Basic credentials are not base64 of UTF-8 text") from error
+    if not colon:
+        raise _unusable("the Basic credentials hold no colon")
+    if user.strip() != "__token__":
+        raise refuse(
+            Kind.UNAUTHENTICATED,
+            "password-refused",
+            "User names and passwords are not accepted here; use the user name __token__ and an API token as password.",
+        )
+    return password.strip()
+
+
+def _unusable(why: str) -> PackhouseError:
+    message = f"The credentials can't be read: {why}; send an API token as the password of user __token__."
+    return refuse(Kind.UNAUTHENTICATED, "credentials-unreadable", message)
+
+
+def _unknown() -> PackhouseError:
+    message = "The credentials are not a valid API token of this server; make a token on your account's token page."
+    return refuse(Kind.UNAUTHENTICATED, "token-unknown", message)
+
+
+def _refuse_dead(token: Token, now: datetime) -> None:
+    """Raise when a token, or its owner, is no longer what it was."""
+    why = code = ""
+    if token.deleted_at is not None:
+        code, why = "token-deleted", "was deleted"
+    elif token.expires_at is not None and token.expires_at <= now:
+        code, why = "token-expired", f"expired at {token.expires_at:%Y-%m-%d %H:%M} UTC"
+    elif not token.user.is_active:
+        code, why = "account-disabled", "belongs to a disabled account"
+    if code:
+        message = f"The token that begins with {token.hint} {why}; make a new one on your account's token page."
+        raise refuse(Kind.UNAUTHENTICATED, code, message)
+
+
+def identity_of_user(user: User) -> Identity:
+    """The identity of somebody signed in; anonymous when the account is disabled."""
+    if not user.is_active:
+        return ANONYMOUS
+    verified = EmailAddress.objects.filter(user=user, primary=True, verified=True).exists()
+    second = Authenticator.objects.filter(user=user, type__in=_SECOND_FACTORS).exists()
+    return _identity(user, None, verified=verified, two_factor=second)
+
+
+def _identity(user: User, token: Token | None, *, verified: bool, two_factor: bool) -> Identity:
+    return Identity(
+        user_id=user.pk,
+        username=user.username,
+        is_admin=user.is_admin,
+        email_verified=verified,
+        two_factor=two_factor,
+        token_id=None if token is None else token.pk,
+        scope=None if token is None else scope_of(token),
+    )
+
+
+def scope_of(token: Token) -> TokenScope:
+    """What a token row is limited to."""
+    return TokenScope(frozenset(token.scopes), frozenset(token.indexes), frozenset(token.projects))
+
+
+def still_valid(identity: Identity, now: datetime) -> Identity:
+    """The same identity as it is now, read again: for use inside the transaction that acts on it.
+
+    Raises UNAUTHENTICATED when its token or account ended meanwhile.
+    """
+    if identity.token_id is None:
+        user = User.objects.filter(pk=identity.user_id or 0, is_active=True).first()
+        if user is None:
+            raise _unknown()
+        return _identity(user, None, verified=identity.email_verified, two_factor=identity.two_factor)
+    token = Token.objects.select_related("user").get(pk=identity.token_id)
+    _refuse_dead(token, now)
+    return _identity(token.user, token, verified=identity.email_verified, two_factor=identity.two_factor)
+
+
+def index_right(identity: Identity, index_name: str) -> IndexRight:
+    """The index as far as rights go; raises MISSING for one that does not exist."""
+    index = Index.objects.filter(name=index_name).only("id", "name", "read").first()
+    if index is None:
+        raise missing_index(index_name)
+    return right_on(identity, index)
+
+
+def right_on(identity: Identity, index: Index) -> IndexRight:
+    """The same, for a row at hand."""
+    mode = ReadMode(index.read)
+    granted = False
+    if mode is ReadMode.CLOSED and identity.user_id is not None:
+        granted = IndexGrant.objects.filter(index=index, user_id=identity.user_id).exists()
+    return IndexRight(index.name, mode, granted)
+
+
+def missing_index(name: str) -> PackhouseError:
+    """The refusal for an index nobody made."""
+    return refuse(Kind.MISSING, "index-unknown", f"There is no index {name!r} here; see the list of indexes.")
+
+
+def project_right(identity: Identity, name: str) -> ProjectRight:
+    """The project as far as rights go; `name` is normalized.
+
+    A deleted project exists for its former owners only: roles stay when a project is deleted.
+    """
+    project = Project.objects.filter(name=name).only("id").first()
+    if project is None:
+        return ProjectRight(name, exists=False)
+    if identity.user_id is None:
+        return ProjectRight(name)
+    role = Role.objects.filter(project=project, user_id=identity.user_id).values_list("role", flat=True).first()
+    return ProjectRight(name, role=None if role is None else ProjectRole(role))
+
+
+def audience_of(index_name: str) -> str:
+    """The audience id of an index, "" when anybody may read it; raises MISSING for an unknown index."""
+    audience = Index.objects.filter(name=index_name).values_list("audience", flat=True).first()
+    if audience is None:
+        raise missing_index(index_name)
+    return audience
+
+
+def index_of_audience(audience: str) -> str | None:
+    """The name of the index with this audience id; None for an id that is none (any more)."""
+    return Index.objects.filter(audience=audience).values_list("name", flat=True).first() if audience else None
+
+
+class _Throttle:
+    """When each token's use was written last, in memory; forgets all when it grows beyond its bound."""
+
+    BOUND = 10_000
+
+    def __init__(self) -> None:
+        self._noted: dict[int, datetime] = {}
+        self._lock = threading.Lock()
+
+    def due(self, token_id: int, now: datetime) -> bool:
+        """Whether it is time to write again; counts as written when so."""
+        with self._lock:
+            last = self._noted.get(token_id)
+            if last is not None and timedelta() <= now - last < NOTE_EVERY:
+                return False
+            if len(self._noted) >= self.BOUND:
+                self._noted.clear()
+            self._noted[token_id] = now
+            return True
+
+
+_throttle = _Throttle()
+
+
+def note_use(identity: Identity, address: str, agent: str, now: datetime) -> None:
+    """Remember when and from where a token was used: at most once a minute for each token and process."""
+    if identity.token_id is None or not _throttle.due(identity.token_id, now):
+        return
+    mark = {"used_at": now, "address": address[:64], "agent": agent[:MAX_AGENT]}
+    try:
+        TokenUse.objects.update_or_create(token_id=identity.token_id, defaults=mark)
+    except DatabaseError as error:  # what the token did is done and answered; a mark may be lost
+        _log.warning("use of token %s not noted: %s", identity.token_id, error)

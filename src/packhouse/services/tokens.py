@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""API tokens: making, finding and deleting them. What a token may do is judged in `domain.permissions`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from packaging.utils import InvalidName, canonicalize_name
+
+from packhouse.catalogue.models import Index, Token, User
+from packhouse.domain.permissions import TOKEN_ACTIONS
+from packhouse.errors import Kind, refuse
+from packhouse.services.access import HINT_LENGTH, digest_of, is_token, mint
+from packhouse.services.journal import Actor, Clock, Entry, Fact, bump_access, record, take, write
+
+DEFAULT_SCOPES = ("upload", "read")
+MAX_NAME = 100
+MAX_TOKENS = 1000
+"""Living tokens of one person."""
+SHORTEST_PREFIX = 6
+"""Characters by which a token may be found."""
+
+
+def create_token(
+    actor: Actor,
+    user: User,
+    name: str,
+    scopes: Iterable[str] = DEFAULT_SCOPES,
+    indexes: Iterable[str] = (),
+    projects: Iterable[str] = (),
+    expires_at: datetime | None = None,
+    *,
+    clock: Clock,
+) -> tuple[Token, str]:
+    """Make a token for `user`; returns its row and the token itself, which is not kept.
+
+    Empty `indexes` or `projects` mean all the person may use. Raises FORBIDDEN for somebody else's account, INVALID for
+    a name, scope, index, project or expiry that makes no sense, CONFLICT for a name in use.
+    """
+    _demand_own(actor, user.pk)
+    label, secret = _label(name), mint()
+    with write():
+        owner = User.objects.select_for_update().get(pk=user.pk)
+        _demand_room(owner, label)
+        token = Token(
+            user=owner,
+            name=label,
+            digest=digest_of(secret),
+            hint=secret[:HINT_LENGTH],
+            scopes=_scopes(scopes),
+            indexes=_indexes(indexes),
+            projects=_projects(projects),
+            expires_at=_expiry(expires_at, clock()),
+        )
+        moment = take(1, clock)
+        token.created_at = moment.at
+        token.save()
+        record(moment, actor, [_entry(Fact.TOKEN_CREATED, token)])
+        bump_access()
+    return token, secret
+
+
+def delete_token(actor: Actor, token: Token, *, clock: Clock) -> None:
+    """End a token at once; deleting one that is deleted already changes nothing."""
+    _demand_own(actor, token.user_id)
+    with write():
+        living = Token.objects.select_for_update().select_related("user").filter(pk=token.pk, deleted_at=None).first()
+        if living is None:
+            return
+        moment = take(1, clock)
+        living.deleted_at = moment.at
+        living.save(update_fields=["deleted_at"])
+        record(moment, actor, [_entry(Fact.TOKEN_DELETED, living)])
+        bump_access()
+
+
+def find_token(text: str) -> Token:
+    """The one living token with this id, whose first characters these are, or that is this.
+
+    Raises MISSING when there is none, CONFLICT when several begin so.
+    """
+    text = text.strip()
+    living = Token.objects.select_related("user").filter(deleted_at=None)
+    if text.isdecimal() and text.isascii():
+        found = list(living.filter(pk=int(text[:18])))
+    elif is_token(text):
+        found = list(living.filter(digest=digest_of(text)))
+    else:
+        found = _beginning(text[:HINT_LENGTH])
+    if not found:
+        raise refuse(
+            Kind.MISSING, "token-missing", "No living token has this id or begins so; list them and try again."
+        )
+    if len(found) > 1:
+        raise refuse(Kind.CONFLICT, "token-ambiguous", "Several tokens begin so; give the id or the whole token.")
+    return found[0]
+
+
+def _beginning(start: str) -> list[Token]:
+    """Living tokens that begin so; the case counts, also where the database's LIKE ignores it."""
+    if len(start) < SHORTEST_PREFIX:
+        return []
+    rows = Token.objects.select_related("user").filter(deleted_at=None, hint__startswith=start)
+    return [token for token in rows if token.hint.startswith(start)][:2]
+
+
+def tokens_of(user: User) -> list[Token]:
+    """The living tokens of a person, newest first, expired ones included."""
+    return list(Token.objects.filter(user=user, deleted_at=None).order_by("-created_at", "-pk"))
+
+
+def _demand_own(actor: Actor, user_id: int) -> None:
+    if actor.user_id is not None and actor.user_id != user_id:
+        raise refuse(Kind.FORBIDDEN, "token-of-another", "Tokens are made and deleted by their owner; sign in as them.")
+
+
+def _label(name: str) -> str:
+    label = " ".join(name.split())
+    if not label or len(label) > MAX_NAME or not label.isprintable():
+        message = f"The token's name has {len(label)} characters, expected 1 to {MAX_NAME} printable ones; change it."
+        raise refuse(Kind.INVALID, "token-name-invalid", message, "name")
+    return label
+
+
+def _demand_room(owner: User, label: str) -> None:
+    """Judge the owner inside the transaction: active, the name free, not too many."""
+    if not owner.is_active:
+        message = f"The account {owner.username!r} is disabled, so no token is made for it."
+        raise refuse(Kind.FORBIDDEN, "account-disabled", message)
+    living = Token.objects.filter(user=owner, deleted_at=None)
+    if living.filter(name=label).exists():
+        message = f"You have a token named {label!r} already; choose another name or delete that one."
+        raise refuse(Kind.CONFLICT, "token-name-taken", message, "name")
+    if living.count() >= MAX_TOKENS:
+        message = f"You have {MAX_TOKENS} tokens, which is the most; delete one first."
+        raise refuse(Kind.CONFLICT, "tokens-too-many", message)
+
+
+def _scopes(scopes: Iterable[str]) -> list[str]:
+    wanted = sorted(set(scopes))
+    unknown = [scope for scope in wanted if scope not in TOKEN_ACTIONS]
+    if unknown or not wanted:
+        found = ", ".join(unknown) or "nothing"
+        message = f"The scope is {found!r}, expected some of {', '.join(TOKEN_ACTIONS)}; choose from these."
+        raise refuse(Kind.INVALID, "token-scope-invalid", message, "scope")
+    return wanted
+
+
+def _indexes(names: Iterable[str]) -> list[str]:
+    wanted = sorted(set(names))
+    known = set(Index.objects.filter(name__in=wanted).values_list("name", flat=True))
+    for name in wanted:
+        if name not in known:
+            raise refuse(Kind.INVALID, "index-unknown", f"There is no index {name!r} here; see the list.", "index")
+    return wanted
+
+
+def _projects(names: Iterable[str]) -> list[str]:
+    wanted = set()
+    for name in names:
+        try:
+            wanted.add(canonicalize_name(name, validate=True))
+        except InvalidName as error:
+            message = (
+                f"The project name {name[:60]!r} is invalid; expected letters, digits, dots, hyphens, underscores."
+            )
+            raise refuse(Kind.INVALID, "name-invalid", message, "project") from error
+    return sorted(wanted)
+
+
+def _expiry(at: datetime | None, now: datetime) -> datetime | None:
+    if at is not None and at <= now:
+        raise refuse(
+            Kind.INVALID, "token-expiry-past", f"The expiry {at:%Y-%m-%d %H:%M} is past; choose a later one.", "expires"
+        )
+    return at
+
+
+def _entry(kind: Fact, token: Token) -> Entry:
+    detail = {
+        "token": token.pk,
+        "name": token.name,
+        "hint": token.hint,
+        "user": token.user.username,
+        "scopes": token.scopes,
+        "indexes": token.indexes,
+        "projects": token.projects,
+        "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
+    }
+    return Entry(kind, detail=detail)
