@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check
 # What the tests need of the system: a browser with letters to draw, and two servers to compare and work with.
 SYSTEM := chromium fonts-liberation nginx-light postgresql
-FAST := not slow and not browser and not clients and not postgres and not crash and not full
+FAST := not slow and not browser and not clients and not postgres and not crash and not full and not docs
 
 # A virtual environment that somebody else looks after (it holds a file `.shared`) is used as it is.
 ifneq ($(wildcard $(VENV)/.shared),)
@@ -24,7 +24,7 @@ TOOLS := $(VENV)/.tools-ready
 endif
 export PYTHONPATH := src
 
-.PHONY: help serve test test-full check bench docs lock format clean system
+.PHONY: help serve test test-full check bench docs migrations lock format clean system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -50,6 +50,9 @@ bench: $(TOOLS) system ## measure ours beside nginx (benchmarks/README.md)
 
 docs: $(TOOLS) ## check the documentation: links, and that all there is to know is written down
 	@$(BIN)/python -m pytest -q tests/test_docs.py
+
+migrations: $(TOOLS) ## write the migrations that changed models need
+	@$(BIN)/python -m tests.infra.migrations
 
 lock: $(TOOLS) ## resolve the dependencies anew into requirements/*.txt
 	@tools/lock

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What there is to know is written down: settings, error codes, commands, addresses, decisions; links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+import pytest
+from django.urls import URLPattern, URLResolver
+
+from packhouse.config import Settings
+
+pytestmark = pytest.mark.docs
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+CODE = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
+
+
+@cache
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(field.name for field in fields(Settings)))
+def test_every_setting_is_documented(name: str):
+    assert f"`PACKHOUSE_{name.upper()}`" in text("docs/administrator.md")
+
+
+def test_no_setting_is_documented_that_does_not_exist():
+    known = {f"PACKHOUSE_{field.name.upper()}" for field in fields(Settings)}
+    assert set(re.findall(r"^\| `(PACKHOUSE_\w+)`", text("docs/administrator.md"), re.MULTILINE)) <= known
+
+
+def error_codes() -> set[str]:
+    """Every code given to `refuse` or `Fault` as a literal."""
+    found = set()
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+                found |= _codes(name, node)
+    return found
+
+
+def _codes(name: str, call: ast.Call) -> set[str]:
+    place = {"refuse": 1, "Fault": 0}.get(name)
+    if place is None:
+        return set()
+    given = [*call.args[place : place + 1], *(k.value for k in call.keywords if k.arg == "code")]
+    return {c.value for c in given if isinstance(c, ast.Constant) and isinstance(c.value, str) and CODE.match(c.value)}
+
+
+@pytest.mark.parametrize("code", sorted(error_codes()))
+def test_every_error_code_is_documented(code: str):
+    assert f"`{code}`" in text("docs/upload-errors.md")
+
+
+def commands() -> Iterator[str]:
+    """Every command as it is typed; none while there is no command line."""
+    if find_spec("packhouse.cli.main") is None:
+        return
+    from packhouse.cli.main import main
+
+    if isinstance(main, click.Command):
+        yield from _walk("packhouse", main)
+
+
+def _walk(typed: str, command: click.Command) -> Iterator[str]:
+    if isinstance(command, click.Group):
+        for name in sorted(command.commands):
+            yield from _walk(f"{typed} {name}", command.commands[name])
+    else:
+        yield typed
+
+
+@pytest.mark.parametrize("typed", sorted(commands()))
+def test_every_command_is_documented(typed: str):
+    assert f"`{typed}" in text("docs/commands.md")
+
+
+def routes() -> Iterator[str]:
+    """Every address of ours, in Django's spelling, without the ones libraries bring."""
+    from packhouse.web.urls import urlpatterns
+
+    yield from _routes("/", urlpatterns)
+
+
+def _routes(prefix: str, patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
+    for pattern in patterns:
+        address = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", address)
+        elif str(getattr(pattern.urlconf_name, "__name__", "packhouse")).startswith("packhouse"):
+            yield from _routes(address, pattern.url_patterns)
+
+
+@pytest.fixture(scope="module")
+def documented_addresses() -> str:
+    return text("docs/addresses.md")
+
+
+@pytest.mark.django_db
+def test_every_address_is_documented(documented_addresses: str):
+    missing = sorted(address for address in set(routes()) if f"`{address}`" not in documented_addresses)
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path):
+    broken = [link for link in links(document) if not leads(document, link)]
+    assert broken == []
+
+
+def links(document: Path) -> list[str]:
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.findall(r"\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)", prose)
+
+
+def leads(document: Path, link: str) -> bool:
+    if re.match(r"(https?|mailto):", link):
+        return True
+    path, _, anchor = link.partition("#")
+    target = (document.parent / path).resolve() if path else document
+    if not target.exists():
+        return False
+    return not anchor or anchor in anchors(target)
+
+
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("decision", sorted((ROOT / "docs/adr").glob("0*.md")), ids=lambda file: file.name)
+def test_every_decision_is_listed(decision: Path):
+    assert f"]({decision.name})" in text("docs/adr/README.md")
+
+
+def test_decisions_are_numbered_without_gaps_or_doubles():
+    numbers = [int(file.name[:4]) for file in sorted((ROOT / "docs/adr").glob("0*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_make_target_is_documented():
+    targets = set(re.findall(r"^([a-z-]+):.*## ", text("Makefile"), re.MULTILINE)) - {"help"}
+    assert targets
+    assert [t for t in sorted(targets) if f"`make {t}" not in text("CONTRIBUTING.md")] == []
