@@ -95,26 +95,15 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment: None, django_db_blocker: object) -> Iterator[None]:
     """Migrate this process's databases as the product does."""
+    from django.conf import settings as django_settings
     from django.db import connections
 
+    from packhouse.catalogue.migrating import migrate
+
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        prepare()
+        migrate(django_settings.PACKHOUSE)
         for connection in connections.all():
             connection._test_serialized_contents = connection.creation.serialize_db_to_string()  # type: ignore[attr-defined]
     yield
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         connections.close_all()
-
-
-def prepare() -> None:
-    """Make the tables of both databases."""
-    from django.core.management import call_command
-    from django.db import connection, connections
-
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            for schema in ("catalogue", "activity"):
-                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    for alias in connections:
-        call_command("migrate", database=alias, verbosity=0, interactive=False)
-    call_command("createcachetable", database="activity", verbosity=0)

@@ -6,4 +6,5 @@ from __future__ import annotations
 from packhouse.config import Settings
 from packhouse.site.settings import values
 
-globals().update(values(Settings(), secret_key="read by mypy alone"))
+PACKHOUSE = Settings()
+globals().update(values(PACKHOUSE, secret_key="read by mypy alone"))

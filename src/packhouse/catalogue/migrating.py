@@ -18,6 +18,7 @@ from packhouse.config import Settings
 from packhouse.errors import Kind, refuse
 
 ALIASES = ("default", "activity")
+SCHEMAS = ("catalogue", "activity")
 CACHE_TABLE = "activity_cache"
 
 Migrations = frozenset[tuple[str, str]]
@@ -25,12 +26,25 @@ Migrations = frozenset[tuple[str, str]]
 
 def migrate(settings: Settings) -> bool:
     """Apply what is missing to both databases; say whether anything was. Raises PackhouseError as `check` does."""
+    if settings.on_postgresql:
+        _make_schemas()
     missing = [alias for alias in ALIASES if check(settings, alias)]
     for alias in missing:
         call_command("migrate", database=alias, verbosity=0, interactive=False, skip_checks=True)
     if not _has_cache_table():
         call_command("createcachetable", CACHE_TABLE, database="activity", verbosity=0)
     return bool(missing)
+
+
+def _make_schemas() -> None:
+    """Make the schemas that stand for our two databases; a user who may not make them finds them made."""
+    connection = connections["default"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", [list(SCHEMAS)])
+        there = {name for (name,) in cursor.fetchall()}
+        for schema in SCHEMAS:
+            if schema not in there:
+                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {connection.ops.quote_name(schema)}")
 
 
 def check(settings: Settings, alias: str) -> Migrations:
