@@ -6,5 +6,5 @@ from __future__ import annotations
 from packhouse.config import Settings
 from packhouse.site.settings import values
 
-PACKHOUSE = Settings()
+PACKHOUSE: Settings = Settings()
 globals().update(values(PACKHOUSE, secret_key="read by mypy alone"))

@@ -42,7 +42,7 @@ def _checks() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def _settings() -> Settings:
-    return settings.PACKHOUSE  # type: ignore[misc, no-any-return]
+    return settings.PACKHOUSE
 
 
 def _outcome(attempt: Callable[[], None]) -> str:
