@@ -19,6 +19,7 @@ from pathlib import Path
 from defusedxml import ElementTree
 
 ON_BOTH = ("tests/catalogue", "tests/services")
+SQLITE_ALONE = ("--ignore=tests/catalogue/test_sqlite.py",)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
         both = [path for path in ON_BOTH if (ROOT / path).is_dir()]
         codes = [pytest("sqlite", reports[0], *chosen)]
         if both:
-            codes.append(pytest("postgresql", reports[1], *chosen, *both))
+            codes.append(pytest("postgresql", reports[1], *chosen, *both, *SQLITE_ALONE))
         totals = sum((count(report) for report in reports[: len(codes)]), Counter())
     failed = totals["failures"] + totals["errors"]
     passed = totals["tests"] - failed - totals["skipped"]
