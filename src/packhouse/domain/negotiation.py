@@ -159,12 +159,15 @@ def _negotiate(accept: str) -> Representation | None:
     return _first_unnamed(ranges)
 
 
-def _first_unnamed(ranges: dict[str, float]) -> Representation | None:
-    """What `*/*` alone stands for: `text/html` unless the header speaks of it, then the next."""
-    for offer in _FOR_ANYTHING:
-        if offer.value not in ranges and offer.value.partition("/")[0] + "/*" not in ranges:
-            return offer
-    return None
+def _first_unnamed(ranges: dict[str, float]) -> Representation:
+    """What `*/*` alone stands for: `text/html` unless the header speaks of it, then the next it does not speak of."""
+    named = (name for name in ranges if name != "*/*")
+    spoken = {offer for name in named for offer in _FOR_ANYTHING if _covers(name, offer)}
+    return next(offer for offer in _FOR_ANYTHING if offer not in spoken)
+
+
+def _covers(media_range: str, offer: Representation) -> bool:
+    return media_range in {offer.value, offer.value.partition("/")[0] + "/*"}
 
 
 def choose_encoding(accept_encoding: str | None, available: tuple[str, ...] = ENCODINGS) -> str:
