@@ -50,7 +50,7 @@ def test_E7_updates() -> None:
         "pubDate": "Wed, 17 Jan 2024 16:53:12 GMT",
     }
     assert "author" not in older
-    assert older["description"] is None
+    assert not older["description"]
 
 
 def test_E7_projects() -> None:

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """RSS 2.0 feeds: newest releases, newest projects, the releases of one project.
 
-Written with the standard library's XML writer, which escapes by context; equal items give equal bytes.
+Written with the standard library's SAX writer, which escapes by context; equal items give equal bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-from xml.etree import ElementTree as ET
+from io import StringIO
+from typing import NamedTuple
+from xml.sax.saxutils import XMLGenerator
 
 from packhouse.domain.project_json import Addresses
 from packhouse.domain.simple import one_line
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
-_ATOM = "http://www.w3.org/2005/Atom"
-ET.register_namespace("atom", _ATOM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,65 +34,73 @@ class Happening:
 
 def render_updates(happenings: Sequence[Happening], site: str, addresses: Addresses) -> bytes:
     """The newest releases of an index, newest first. `site` is the name of this index."""
-    items = [_item(h, f"{h.display_name} {h.version}", addresses) for h in happenings]
-    about = (f"{site} recent updates", f"Recent updates to {site}", "rss/updates.xml")
-    return _feed(about, addresses.site + "/", items, happenings, addresses)
+    about = _About(f"{site} recent updates", f"Recent updates to {site}", addresses.site + "/", "rss/updates.xml")
+    return _feed(about, [(f"{h.display_name} {h.version}", h) for h in happenings], addresses)
 
 
 def render_projects(happenings: Sequence[Happening], site: str, addresses: Addresses) -> bytes:
     """The newest projects of an index, newest first."""
-    items = [_item(h, f"{h.display_name} added to {site}", addresses) for h in happenings]
-    about = (f"{site} newest projects", f"Newest projects registered at {site}", "rss/packages.xml")
-    return _feed(about, addresses.site + "/", items, happenings, addresses)
+    title = f"{site} newest projects"
+    about = _About(title, f"Newest projects registered at {site}", addresses.site + "/", "rss/packages.xml")
+    return _feed(about, [(f"{h.display_name} added to {site}", h) for h in happenings], addresses)
 
 
 def render_releases(name: str, happenings: Sequence[Happening], site: str, addresses: Addresses) -> bytes:
     """The newest releases of the project with the normalized name `name`, newest first."""
-    items = [_item(h, h.version, addresses) for h in happenings]
     title = f"{site} recent updates for {name}"
-    about = (title, f"Recent updates to {site} for {name}", f"rss/project/{name}/releases.xml")
-    return _feed(about, addresses.project(name), items, happenings, addresses)
+    path = f"rss/project/{name}/releases.xml"
+    about = _About(title, f"Recent updates to {site} for {name}", addresses.project(name), path)
+    return _feed(about, [(h.version, h) for h in happenings], addresses)
 
 
-def _feed(
-    about: tuple[str, str, str],
-    link: str,
-    items: Iterable[ET.Element],
-    happenings: Sequence[Happening],
-    addresses: Addresses,
-) -> bytes:
-    """The whole document; `about` is title, description and the feed's own path below the index."""
-    title, description, path = about
-    rss = ET.Element("rss", {"version": "2.0"})
-    channel = ET.SubElement(rss, "channel")
-    _texts(channel, title=title, link=link, description=description, language="en")
-    ET.SubElement(
-        channel,
-        f"{{{_ATOM}}}link",
-        {"href": f"{addresses.index}/{path}", "rel": "self", "type": "application/rss+xml"},
-    )
-    if happenings:
-        _texts(channel, lastBuildDate=_date(max(h.at for h in happenings)))
-    channel.extend(items)
-    ET.indent(rss)
-    return bytes(ET.tostring(rss, encoding="utf-8", xml_declaration=True)) + b"\n"
+class _About(NamedTuple):
+    """What a feed says of itself; `path` is its own address below the index."""
+
+    title: str
+    description: str
+    link: str
+    path: str
 
 
-def _item(happening: Happening, title: str, addresses: Addresses) -> ET.Element:
+def _feed(about: _About, items: list[tuple[str, Happening]], addresses: Addresses) -> bytes:
+    """The whole document; `items` are titles and what they are about."""
+    out = StringIO()
+    xml = XMLGenerator(out, "utf-8", short_empty_elements=True)
+    xml.startDocument()
+    xml.startElement("rss", {"version": "2.0", "xmlns:atom": "http://www.w3.org/2005/Atom"})
+    xml.startElement("channel", {})
+    itself = {"href": f"{addresses.index}/{about.path}", "rel": "self", "type": "application/rss+xml"}
+    _texts(xml, title=about.title, link=about.link, description=about.description, language="en")
+    xml.startElement("atom:link", itself)
+    xml.endElement("atom:link")
+    if items:
+        _texts(xml, lastBuildDate=_date(max(happening.at for _, happening in items)))
+    for title, happening in items:
+        _item(xml, title, happening, addresses)
+    xml.endElement("channel")
+    xml.endElement("rss")
+    xml.endDocument()
+    return out.getvalue().encode() + b"\n"
+
+
+def _item(xml: XMLGenerator, title: str, happening: Happening, addresses: Addresses) -> None:
     """One item; its address, which never changes, is its identity too."""
     link = addresses.project(happening.project, happening.version or None)
-    item = ET.Element("item")
-    _texts(item, title=title, link=link, guid=link, description=happening.summary)
+    xml.startElement("item", {})
+    _texts(xml, title=title, link=link, guid=link, description=happening.summary)
     if _are_addresses(happening.authors):
-        _texts(item, author=happening.authors)
-    _texts(item, pubDate=_date(happening.at))
-    return item
+        _texts(xml, author=happening.authors)
+    _texts(xml, pubDate=_date(happening.at))
+    xml.endElement("item")
 
 
-def _texts(parent: ET.Element, **texts: str) -> None:
-    """Append elements that hold text, with no character that XML forbids."""
+def _texts(xml: XMLGenerator, **texts: str) -> None:
+    """Write elements that hold text, each on a line, with no character that XML forbids."""
     for name, text in texts.items():
-        ET.SubElement(parent, name).text = one_line(text)
+        xml.characters("\n")
+        xml.startElement(name, {})
+        xml.characters(one_line(text))
+        xml.endElement(name)
 
 
 def _are_addresses(authors: str) -> bool:
