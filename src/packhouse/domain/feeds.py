@@ -13,6 +13,7 @@ from email.utils import format_datetime
 from io import StringIO
 from typing import NamedTuple
 from xml.sax.saxutils import XMLGenerator
+from xml.sax.xmlreader import AttributesImpl
 
 from packhouse.domain.project_json import Addresses
 from packhouse.domain.simple import one_line
@@ -67,11 +68,11 @@ def _feed(about: _About, items: list[tuple[str, Happening]], addresses: Addresse
     out = StringIO()
     xml = XMLGenerator(out, "utf-8", short_empty_elements=True)
     xml.startDocument()
-    xml.startElement("rss", {"version": "2.0", "xmlns:atom": "http://www.w3.org/2005/Atom"})
-    xml.startElement("channel", {})
+    xml.startElement("rss", AttributesImpl({"version": "2.0", "xmlns:atom": "http://www.w3.org/2005/Atom"}))
+    xml.startElement("channel", AttributesImpl({}))
     itself = {"href": f"{addresses.index}/{about.path}", "rel": "self", "type": "application/rss+xml"}
     _texts(xml, title=about.title, link=about.link, description=about.description, language="en")
-    xml.startElement("atom:link", itself)
+    xml.startElement("atom:link", AttributesImpl(itself))
     xml.endElement("atom:link")
     if items:
         _texts(xml, lastBuildDate=_date(max(happening.at for _, happening in items)))
@@ -86,7 +87,7 @@ def _feed(about: _About, items: list[tuple[str, Happening]], addresses: Addresse
 def _item(xml: XMLGenerator, title: str, happening: Happening, addresses: Addresses) -> None:
     """One item; its address, which never changes, is its identity too."""
     link = addresses.project(happening.project, happening.version or None)
-    xml.startElement("item", {})
+    xml.startElement("item", AttributesImpl({}))
     _texts(xml, title=title, link=link, guid=link, description=happening.summary)
     if _are_addresses(happening.authors):
         _texts(xml, author=happening.authors)
@@ -98,7 +99,7 @@ def _texts(xml: XMLGenerator, **texts: str) -> None:
     """Write elements that hold text, each on a line, with no character that XML forbids."""
     for name, text in texts.items():
         xml.characters("\n")
-        xml.startElement(name, {})
+        xml.startElement(name, AttributesImpl({}))
         xml.characters(one_line(text))
         xml.endElement(name)
 
