@@ -38,6 +38,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     page_max_age: int = 0
     log_format: str = "text"  # text | json
+    metrics_token: str | None = None  # what a scraper of /metrics sends as Bearer
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1

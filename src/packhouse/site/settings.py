@@ -28,6 +28,7 @@ def values(settings: Settings, secret_key: str) -> dict[str, Any]:
         "ROOT_URLCONF": "packhouse.web.urls",
         "WSGI_APPLICATION": "packhouse.site.wsgi.application",
         "APPEND_SLASH": False,
+        "LOGGING_CONFIG": None,  # see site.logs
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
         "DATABASES": databases(settings),
         "DATABASE_ROUTERS": ["packhouse.site.databases.Router"],
@@ -60,6 +61,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "packhouse.web.observing.observe",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
