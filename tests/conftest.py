@@ -16,6 +16,9 @@ import pytest
 
 from packhouse.config import Settings
 from tests.infra import databases
+from tests.infra.server import live, start_server
+
+__all__ = ["live", "start_server"]
 from tests.infra.postgresql import Cluster
 
 if TYPE_CHECKING:  # takes a tenth of a second that most tests need not spend

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from packhouse.config import Settings
+from packhouse.errors import Kind, refuse
+from packhouse.services.resources import Resources
+from packhouse.storage.local_blobs import LocalBlobs
 
 if TYPE_CHECKING:
+    from packhouse.services.judging import Judge
     from packhouse.site.worker import Place
 
 
@@ -42,46 +47,129 @@ def configure(settings: Settings) -> None:
         django.setup()
 
 
+def connect(settings: Settings, *, make: bool = False) -> None:
+    """Configure Django for a command beside a server; refuses a folder no server was started on, unless `make`."""
+    from packhouse.site.folder import existing_folder, is_new, lock_folder, prepare_folder
+
+    if make and is_new(settings.data):
+        prepare_folder(settings.data)
+        lock = lock_folder(settings.data)
+        try:
+            prepare(settings)
+        finally:
+            lock.release()
+        return
+    existing_folder(settings.data)
+    configure(settings)
+    from packhouse.catalogue.migrating import demand_current
+
+    demand_current(settings)
+
+
 def start(settings: Settings, *, edge: bool = True) -> int:
     """Run a server until it is told to stop; returns the exit status.
 
     Everything that can be refused is refused here, before the first worker starts.
     """
+    from packhouse.site import logs
     from packhouse.site.folder import lock_folder, prepare_folder
     from packhouse.site.listening import listen
 
+    logs.set_up(settings.log_format)
     prepare_folder(settings.data)
     lock = lock_folder(settings.data)
     listener = listen(settings.host, settings.port)
     settings = replace(settings, port=listener.getsockname()[1])
+    share_metrics(settings)
     prepare(settings)
-    from packhouse.cli import banner
+    welcome(settings)
     from packhouse.site.supervisor import Supervisor
 
-    banner.show(settings)
-    status = Supervisor(
-        work=lambda place: work(settings, place), listener=listener.detach(), count=settings.workers
-    ).run()
+    supervisor = Supervisor(lambda place: work(settings, place), listener.detach(), settings.workers)
+    status = supervisor.run()
+    close_databases()
     lock.release()
     return status
+
+
+def share_metrics(settings: Settings) -> None:
+    """Give the workers an empty folder in which they add up their numbers; before prometheus_client is imported."""
+    folder = settings.data / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def prepare(settings: Settings) -> None:
     """Configure Django, bring the databases to this version, make the index `main`; leaves no connection open."""
     configure(settings)
-    from django.db import connections
-
     from packhouse.catalogue.migrating import migrate
     from packhouse.services.indexes import ensure_main
 
     migrate(settings)
     ensure_main()
-    connections.close_all()
+    LocalBlobs(settings.blobs_folder).sweep()
+    close_databases()
+
+
+def close_databases() -> None:
+    """Close this thread's connections; the last to close a SQLite database folds its log into it."""
+    from django.db import connections
+
+    for connection in connections.all():
+        connection.ensure_connection()
+        connection.close()
+
+
+def welcome(settings: Settings) -> None:
+    """Say where the server is and, until there is an administrator, how to become one; refuse to stand open before."""
+    from packhouse.cli import banner
+    from packhouse.services.people import has_administrator, offer_first_administrator
+    from packhouse.services.resources import now
+    from packhouse.site.listening import is_loopback
+
+    file = settings.data / "first-admin"
+    if has_administrator():
+        file.unlink(missing_ok=True)
+        banner.show(settings)
+    elif is_loopback(settings.host):
+        secret = offer_first_administrator(now)
+        claim = f"{banner.address(settings)}/account/claim/{secret}/"
+        write_private(file, claim + "\n")
+        banner.show_first(settings, claim, file)
+    else:
+        raise refuse(
+            Kind.FORBIDDEN,
+            "no-administrator",
+            f"{settings.host} may be reached from other machines, but there is no administrator yet; make one first"
+            f" with `packhouse user create NAME --email ADDRESS --admin --data {settings.data}`,"
+            " or start with --host 127.0.0.1.",
+            "host",
+        )
+    close_databases()
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a small file that only its owner may read (0600), whole or not at all."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    partial.replace(file)
+
+
+def resources(settings: Settings, judge: Judge | None = None) -> Resources:
+    """What services are given."""
+    return Resources(settings, LocalBlobs(settings.blobs_folder), cast("Judge", judge))
 
 
 def work(settings: Settings, place: Place) -> None:
     """Be a worker."""
     from packhouse.site.worker import run_wsgi
     from packhouse.site.wsgi import application
+    from packhouse.web.resources import hold
 
+    hold(resources(settings))
     run_wsgi(application(), place)

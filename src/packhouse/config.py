@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from packhouse.errors import Kind, refuse
 
@@ -109,7 +110,27 @@ def _convert(name: str, value: object, source: str) -> object:
             f"{source} is {text!r}, expected one of {', '.join(sorted(_CHOICES[name]))}; correct it and start again.",
             name,
         )
-    return text or None if name != "upstream" else text or "none"
+    if name == "upstream":
+        return _upstream(text or "none", source)
+    return text or None
+
+
+def _upstream(text: str, source: str) -> str:
+    """Check `auto`, `none` or the address of an index."""
+    try:
+        parts = urlsplit(text)
+        usable = text in {"auto", "none"} or (parts.scheme in {"http", "https"} and bool(parts.hostname))
+        _ = parts.port
+    except ValueError:
+        usable = False
+    if not usable:
+        raise refuse(
+            Kind.INVALID,
+            "setting-invalid",
+            f"{source} is {text!r}, expected auto, none or an http(s) address; correct it and start again.",
+            "upstream",
+        )
+    return text
 
 
 def load(environ: Mapping[str, str] | None = None, **options: object) -> Settings:

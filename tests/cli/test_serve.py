@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.infra.server import Server, run_packhouse
 
+pytestmark = pytest.mark.slow
+
 StartServer = Callable[..., Server]
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real server for tests: `packhouse serve` as a process of its own, on a free port and a temporary folder.
 
-`live_server` is one per test session, for tests that make names of their own; `start_server` starts one with the
-options a test wants. Both stop it afterwards and check that it ended well and left nothing behind.
+`live` is one per test session, for tests that make names of their own (its longer name is taken by pytest-django);
+`start_server` starts one with the options a test wants. Both stop it afterwards and check that it ended well and left
+nothing behind.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def finish(server: Server) -> None:
 
 
 @pytest.fixture(scope="session")
-def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for the whole session; make your own names on it."""
     server = start(tmp_path_factory.mktemp("live") / "data")
     yield server

@@ -47,6 +47,14 @@ def _make_schemas() -> None:
                 cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {connection.ops.quote_name(schema)}")
 
 
+def demand_current(settings: Settings) -> None:
+    """Refuse databases of an older version, too: only the start of a server migrates."""
+    for alias in ALIASES:
+        if check(settings, alias):
+            sentence = f"The data folder {settings.data} is of an older version; run `packhouse serve` on it once."
+            raise refuse(Kind.CONFLICT, "database-older", sentence)
+
+
 def check(settings: Settings, alias: str) -> Migrations:
     """The migrations missing in a database; refuses one of a newer version and one that can't be read."""
     try:

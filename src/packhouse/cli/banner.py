@@ -3,18 +3,91 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import urlsplit
+
 from packhouse import __version__
 from packhouse.config import Settings
+from packhouse.site.listening import is_loopback
+
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
 def address(settings: Settings) -> str:
     """The address people use, without a slash at the end."""
     if settings.base_url:
         return settings.base_url.rstrip("/")
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    host = "localhost" if settings.host in WILDCARDS else settings.host
+    host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{settings.port}"
 
 
 def show(settings: Settings) -> None:
-    """Print where the server is."""
-    print(f"Packhouse {__version__} is at {address(settings)}/ (Ctrl-C stops it)", flush=True)
+    """One line on where the server is, one on its data, and what this version can't do."""
+    print(_head(settings), flush=True)
+
+
+def show_first(settings: Settings, claim: str, file: Path) -> None:
+    """The first start: how to become the administrator, and the exact lines for publishing and installing."""
+    print(f"{_head(settings)}\n{_claim(claim, file)}\n{lines(address(settings))}", flush=True)
+
+
+def _head(settings: Settings) -> str:
+    upstream = (
+        "none" if settings.upstream == "none" else f"{settings.upstream} (kept; mirroring is not in this version)"
+    )
+    return "\n".join(
+        [
+            f"Packhouse {__version__} is at {address(settings)}/ (Ctrl-C stops it)",
+            f"  data      {settings.data}",
+            f"  upstream  {upstream}",
+            "",
+        ]
+    )
+
+
+def _claim(claim: str, file: Path) -> str:
+    return "\n".join(
+        [
+            "There is no administrator yet. Open this link in a browser; it works once:",
+            f"  {claim}",
+            f"  (also in {file})",
+            "",
+        ]
+    )
+
+
+def lines(base: str) -> str:
+    """The lines people copy, for the server at `base`; those for plain HTTP on another machine name it as trusted."""
+    parts = urlsplit(base)
+    host = parts.hostname or ""
+    plain = parts.scheme == "http" and not is_loopback(host)
+    uv, pip = (f" --allow-insecure-host {host}", f" --trusted-host {host}") if plain else ("", "")
+    commands = [
+        f"Publish, with an API token from {base}/manage/account/token/",
+        f"  uv publish --publish-url {base}/legacy/ --token TOKEN{uv}",
+        f"  twine upload --repository-url {base}/legacy/ --username __token__ --password TOKEN dist/*",
+        "",
+        "Install",
+        f"  uv pip install --default-index {base}/simple/{uv} NAME",
+        f"  pip install --index-url {base}/simple/{pip} NAME",
+        "",
+        "Or write it down once, in pip.conf, uv.toml and ~/.pypirc",
+    ]
+    files = [*_pip_conf(base, host, plain), "", *_uv_toml(base, host, plain), "", *_pypirc(base)]
+    return "\n".join(commands + [f"  {line}".rstrip() for line in files]) + "\n"
+
+
+def _pip_conf(base: str, host: str, plain: bool) -> list[str]:
+    trusted = [f"trusted-host = {host}"] if plain else []
+    return ["[global]", f"index-url = {base}/simple/", *trusted]
+
+
+def _uv_toml(base: str, host: str, plain: bool) -> list[str]:
+    trusted = [f'allow-insecure-host = ["{host}"]'] if plain else []
+    return [f'publish-url = "{base}/legacy/"', *trusted, "[[index]]", f'url = "{base}/simple/"', "default = true"]
+
+
+def _pypirc(base: str) -> list[str]:
+    section = ["[packhouse]", f"repository = {base}/legacy/", "username = __token__", "password = TOKEN"]
+    return ["[distutils]", "index-servers = packhouse", *section]

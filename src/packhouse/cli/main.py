@@ -14,6 +14,9 @@ from packhouse.errors import PackhouseError
 
 COMMANDS = {
     "serve": "Start the server.",
+    "user": "Make accounts.",
+    "token": "Make, list and revoke API tokens.",
+    "index": "Make and show indexes, and say who may read them.",
 }
 """Every command with its line of help; the command `x-y` is `x_y` in the module `packhouse.cli.x_y`."""
 

@@ -34,13 +34,18 @@ def prepare_folder(data: Path) -> None:
     _check_writable(data)
 
 
+def is_new(data: Path) -> bool:
+    """Whether no server was ever started on the folder."""
+    return not (data / "secret-key").exists()
+
+
 def existing_folder(data: Path) -> None:
     """Refuse a folder that no server has been started on, for the commands that work beside one."""
     if not data.is_dir():
         raise refuse(
             Kind.MISSING, "data-missing", f"There is no folder {data}; name the server's data folder with --data."
         )
-    if not (data / "secret-key").exists():
+    if is_new(data):
         raise refuse(
             Kind.MISSING,
             "data-not-ours",

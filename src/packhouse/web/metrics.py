@@ -69,7 +69,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         raise refuse(Kind.UNAUTHENTICATED, "metrics-private", message)
     registry = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
         registry.register(_requests)
         registry.register(_seconds)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`packhouse index ...`."""
+
+from __future__ import annotations
+
+import click
+
+from packhouse.cli.options import data_option
+
+
+@click.group()
+def index() -> None:
+    """Make and show indexes, and say who may read them."""
+
+
+@index.command()
+@click.argument("name")
+@click.option(
+    "--read",
+    type=click.Choice(["public", "signed-in", "closed"]),
+    default="public",
+    show_default=True,
+    help="Who may read it: everybody, everybody with an account, or those named with `index grant`.",
+)
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="KIND:NAME",
+    help="What it is made of, first wins: `own`, `index:NAME`; may be repeated [own].",
+)
+@data_option
+def create(name: str, read: str, layers: tuple[str, ...], data: str | None) -> None:
+    """Make the index NAME, at /index/NAME/simple/."""
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.domain.permissions import ReadMode
+    from packhouse.services.indexes import LayerSpec, create_index
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+
+    specs = [LayerSpec.parse(layer) for layer in layers]
+    made = create_index(COMMAND, name, ReadMode(read), specs, clock=now)
+    click.echo(f"Made the index {made.name} ({made.read}), at /index/{made.name}/simple/.")
+
+
+@index.command("list")
+@data_option
+def list_(data: str | None) -> None:
+    """List the indexes: name and who may read it, separated by a tab."""
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services.indexes import list_indexes
+
+    for found in list_indexes():
+        click.echo(f"{found.name}\t{found.read}")
+
+
+@index.command()
+@click.argument("name")
+@data_option
+def show(name: str, data: str | None) -> None:
+    """Show an index: who may read it, its layers, its readers and its rules."""
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services.indexes import find_index, layers_of, readers_of, rules_of
+
+    found = find_index(name)
+    click.echo(f"name\t{found.name}\nread\t{found.read}")
+    for layer in layers_of(name):
+        click.echo(f"layer\t{layer.kind}{':' if layer.target else ''}{layer.target}")
+    for reader in readers_of(name):
+        click.echo(f"reader\t{reader}")
+    for key, value in sorted(rules_of(name).items()):
+        click.echo(f"rule\t{key} = {value}")
+
+
+@index.command()
+@click.argument("name")
+@click.argument("user")
+@click.option("--end", is_flag=True, help="Take the reader off again.")
+@data_option
+def grant(name: str, user: str, end: bool, data: str | None) -> None:
+    """Name USER among the readers of the closed index NAME."""
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services.indexes import end_grant, grant_read
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.people import find_user
+    from packhouse.services.resources import now
+
+    reader = find_user(user)
+    (end_grant if end else grant_read)(COMMAND, name, reader, clock=now)
+    click.echo(f"{reader.username} may {'no longer ' if end else ''}read the index {name} as one of its readers.")
+
+
+@index.command()
+@click.argument("name")
+@click.argument("mode", type=click.Choice(["public", "signed-in", "closed"]))
+@data_option
+def read(name: str, mode: str, data: str | None) -> None:
+    """Say who may read the index NAME from now on."""
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.domain.permissions import ReadMode
+    from packhouse.services.indexes import set_read
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+
+    set_read(COMMAND, name, ReadMode(mode), clock=now)
+    click.echo(f"The index {name} is {mode} now.")

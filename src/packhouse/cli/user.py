@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`packhouse user ...`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from packhouse.cli.options import data_option
+
+
+@click.group()
+def user() -> None:
+    """Make accounts."""
+
+
+@user.command()
+@click.argument("name")
+@click.option("--email", required=True, metavar="ADDRESS", help="The e-mail address; it counts as verified.")
+@click.option("--admin", is_flag=True, help="The account administers the server.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+@data_option
+def create(name: str, email: str, admin: bool, password_stdin: bool, data: str | None) -> None:
+    """Make the account NAME, also before the server's first start."""
+    from packhouse import bootstrap, config
+
+    password = _password(password_stdin)
+    bootstrap.connect(config.load(data=data), make=True)
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.people import create_user
+    from packhouse.services.resources import now
+
+    made = create_user(COMMAND, name, email, password, admin=admin, clock=now)
+    click.echo(f"Made the account {made.username}{' (administrator)' if admin else ''}.")
+
+
+def _password(from_stdin: bool) -> str:
+    """The first line of standard input, or what is typed twice."""
+    if not from_stdin:
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().removesuffix("\n").removesuffix("\r")

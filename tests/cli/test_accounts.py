@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.infra.server import Server, run_packhouse
+
+pytestmark = pytest.mark.slow
+
+
+def test_user_create_counts_as_verified(live: Server):
+    person = live.make_user()
+    again = live.command("user", "create", person.name, "--email", "x@example.org", "--password-stdin")
+    assert again.returncode == 2
+
+
+def test_token_create_prints_the_token_alone(live: Server):
+    person = live.make_user()
+    token = live.make_token(person, "--scope", "upload", "--project", "Some_Project", "--expires", "12h")
+    assert token.startswith("pkh_u")
+    assert len(token) == 43
+    listed = live.must("token", "list", person.name)
+    assert token not in listed
+    assert "\tupload\t" in listed
+
+
+def test_token_revoke_by_token_prefix_and_id(live: Server):
+    person = live.make_user()
+    for form in ("token", "prefix", "id"):
+        token = live.make_token(person)
+        number = live.must("token", "list", person.name).split("\t")[0]
+        which = {"token": token, "prefix": token[:12], "id": number}[form]
+        assert f"Revoked token {number}" in live.must("token", "revoke", which)
+        assert live.command("token", "revoke", which).returncode == 2
+
+
+@pytest.mark.parametrize("text", ["soon", "2027-13-01", "0d", "-1d", "1999-01-01"])
+def test_expiry_that_makes_no_sense(live: Server, text: str):
+    person = live.make_user()
+    done = live.command("token", "create", person.name, "--name", "x", f"--expires={text}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_index_create_show_grant(live: Server):
+    person = live.make_user()
+    live.must("index", "create", "team", "--read", "closed", "--layer", "own", "--layer", "index:main")
+    live.must("index", "grant", "team", person.name)
+    assert "team\tclosed" in live.must("index", "list")
+    shown = live.must("index", "show", "team").splitlines()
+    assert shown == ["name\tteam", "read\tclosed", "layer\town", "layer\tindex:main", f"reader\t{person.name}"]
+    live.must("index", "grant", "team", person.name, "--end")
+    live.must("index", "read", "team", "public")
+    assert live.must("index", "show", "team").splitlines()[1:2] == ["read\tpublic"]
+
+
+def test_commands_refuse_a_folder_that_is_none_of_ours(tmp_path: Path):
+    for folder, words in ((tmp_path / "absent", "There is no folder"), (tmp_path, "holds no Packhouse data")):
+        done = run_packhouse("index", "list", "--data", str(folder))
+        assert done.returncode == 2
+        assert words in done.stderr
+
+
+def test_data_folder_from_the_environment(live: Server):
+    done = run_packhouse("index", "list", extra={"PACKHOUSE_DATA": str(live.data)})
+    assert "main\tpublic" in done.stdout
