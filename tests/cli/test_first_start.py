@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from packhouse.cli.banner import lines
 from tests.infra.server import Server, run_packhouse
 
 pytestmark = pytest.mark.slow
-
-from packhouse.cli.banner import lines
 
 StartServer = Callable[..., Server]
 
