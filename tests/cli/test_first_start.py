@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.infra.server import Server, run_packhouse
 
 from packhouse.cli.banner import lines
-from tests.infra.server import Server, run_packhouse
 
 pytestmark = pytest.mark.slow
 
