@@ -81,8 +81,11 @@ class Fact(StrEnum):
     USER_DISABLED = "user disabled"
     USER_ENABLED = "user enabled"
     ADMIN_CLAIMED = "administrator claimed"
+    EMAIL_CONFIRMED = "e-mail confirmed"
     EMAIL_CHANGED = "e-mail changed"
     PASSWORD_CHANGED = "password changed"
+    SECOND_FACTOR_ADDED = "second factor added"
+    SECOND_FACTOR_REMOVED = "second factor removed"
     TOKEN_CREATED = "token created"
     TOKEN_DELETED = "token deleted"
 

@@ -28,9 +28,15 @@ SECRET_FIELDS = frozenset(
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"pkh_[A-Za-z0-9_%-]+"), f"pkh_{HIDDEN}"),
     (re.compile(r"\b(basic|bearer|token)(\s+|:\s*)[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
-    (re.compile(r"\b(sessionid|csrftoken|csrfmiddlewaretoken|password)=[^\s;&,'\"]+", re.IGNORECASE), rf"\1={HIDDEN}"),
+    (
+        re.compile(
+            r"\b(packhouse(?:-csrf|-device)?|sessionid|csrftoken|csrfmiddlewaretoken|password)=[^\s;&,'\"]+",
+            re.IGNORECASE,
+        ),
+        rf"\1={HIDDEN}",
+    ),
     (re.compile(r"://[^/\s@'\"]+@"), f"://{HIDDEN}@"),
-    (re.compile(r"(/account/(?:claim|reset/key|confirm|confirm-email)/)[^/\s?'\"]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(/admin/claim/|/account/reset/[0-9A-Za-z]+/)[^/\s?'\"]+"), rf"\1{HIDDEN}"),
 )
 
 

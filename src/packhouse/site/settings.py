@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from packhouse.config import Settings
+from packhouse.site.account_settings import account_settings
 from packhouse.site.databases import databases
 
 _WEB = Path(__file__).resolve().parent.parent / "web"
@@ -36,13 +37,14 @@ def values(settings: Settings, secret_key: str) -> dict[str, Any]:
         "MIDDLEWARE": MIDDLEWARE,
         "TEMPLATES": [_templates()],
         "STATIC_URL": "/static/",
+        "STORAGES": {"staticfiles": {"BACKEND": "packhouse.web.assets.Storage"}},
         "STATICFILES_DIRS": [_WEB / "static"] if (_WEB / "static").is_dir() else [],
         "CACHES": {
             "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "activity_cache"},
         },
         "SILENCED_SYSTEM_CHECKS": ["fields.W342"],
         "PACKHOUSE": settings,
-        **_accounts(settings),
+        **account_settings(settings),
     }
 
 
@@ -51,7 +53,6 @@ INSTALLED_APPS = [
     "packhouse.catalogue.activity.apps.ActivityConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "allauth",
@@ -62,6 +63,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "packhouse.web.observing.observe",
+    "packhouse.web.middleware.Boundary",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -83,17 +85,4 @@ def _templates() -> dict[str, Any]:
                 "django.contrib.messages.context_processors.messages",
             ],
         },
-    }
-
-
-def _accounts(settings: Settings) -> dict[str, Any]:
-    return {
-        "AUTH_USER_MODEL": "catalogue.User",
-        "AUTHENTICATION_BACKENDS": [
-            "django.contrib.auth.backends.ModelBackend",
-            "allauth.account.auth_backends.AuthenticationBackend",
-        ],
-        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.Argon2PasswordHasher"],
-        "LOGIN_URL": "/account/login/",
-        "LOGIN_REDIRECT_URL": "/manage/projects/",
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import orjson
 from django.http import HttpRequest, HttpResponse
+from django.template import loader
 
-from packhouse.errors import Kind, PackhouseError
+from packhouse.errors import Fault, Kind, PackhouseError, refuse
 
 STATUS = {
     Kind.INVALID: 400,
@@ -24,6 +25,62 @@ STATUS = {
 
 CHALLENGE = 'Basic realm="packhouse", charset="UTF-8"'
 """Sent with every 401, so that pip asks its keyring and browsers ask people."""
+
+
+API_PATHS = ("/simple", "/legacy", "/files/", "/index/", "/pypi", "/_/", "/integrity/", "/rss/", "/healthz", "/readyz")
+"""Read by programs: refusals there are never HTML pages."""
+
+
+def reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
+    """The reply for whoever asks: a page with a way on for people, `api_reply` for programs."""
+    if request.path_info.startswith(API_PATHS) or "text/html" not in request.headers.get("Accept", ""):
+        return api_reply(request, error)
+    status = STATUS[error.kind]
+    context = {"status": status, "sentences": [one_line(fault.message) for fault in error.faults]}
+    body = loader.select_template([f"{status}.html", "error.html"]).render(context, request)
+    return with_error_headers(HttpResponse(body, status=status), error)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404."""
+    return reply(request, refuse(Kind.MISSING, "missing", "There is no page at this address."))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403."""
+    return reply(request, refuse(Kind.FORBIDDEN, "forbidden", "This is not allowed."))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400."""
+    return reply(request, refuse(Kind.INVALID, "bad-request", "The request can't be understood."))
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """Allauth's handler429."""
+    fault = Fault("too-many", "Too many requests came from your address; wait a minute and try again.")
+    return reply(request, PackhouseError(Kind.TOO_MANY, fault, retry_after=60))
+
+
+def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW: a form without its secret, as another site would send it."""
+    message = "This form was not opened in this browser, or long ago; open the page again and repeat it."
+    return reply(request, refuse(Kind.FORBIDDEN, "form-expired", message))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: a fault of ours. Relies on nothing, neither database nor templates."""
+    if request.path_info.startswith(API_PATHS) or "text/html" not in request.headers.get("Accept", ""):
+        return HttpResponse("Internal error; the server's log says more.\n", status=500, content_type="text/plain")
+    return HttpResponse(_FAULT_PAGE, status=500)
+
+
+_FAULT_PAGE = """<!DOCTYPE html>
+<html lang="en-GB"><head><meta charset="utf-8"><title>Internal error</title></head>
+<body><main><h1>Internal error</h1>
+<p>Something went wrong on this server; its log says more. Nothing of what you did was half done.</p>
+<p><a href="/">To the front page</a></p></main></body></html>
+"""
 
 
 def one_line(text: str) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 
 
@@ -21,3 +23,26 @@ class JobPosition(models.Model):
     name = models.CharField(max_length=64, primary_key=True)
     serial = models.BigIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
+
+
+class Session(AbstractBaseSession):
+    """A browser session. `session_key` is the sha256 (base64) of the cookie, so that a copy of the database opens none.
+
+    The row belongs to an account as soon as somebody signed in; no foreign key: accounts live in another database.
+    """
+
+    session_key = models.CharField(max_length=64, primary_key=True)
+    account_id = models.BigIntegerField(null=True, db_index=True)
+    address = models.CharField(max_length=64, blank=True)
+    agent = models.CharField(max_length=200, blank=True)
+    started_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """Not abstract."""
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionBase]:
+        """The store that reads and writes these rows."""
+        from packhouse.catalogue.activity.sessions import SessionStore
+
+        return SessionStore

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What django-allauth asks us: who may register, what names and mails look like, how sign-ins are counted."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.forms import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from packhouse.catalogue.activity.sessions import STARTED
+from packhouse.catalogue.models import User
+from packhouse.config import Settings
+from packhouse.domain.addresses import own_origin, registration_mode
+from packhouse.errors import PackhouseError
+from packhouse.services import journal, people
+from packhouse.services.resources import now
+from packhouse.site import account_facts
+from packhouse.site.attempts import Attempt, mark_device
+from packhouse.site.passwords import too_long
+from packhouse.web.claim import CLAIM
+
+
+def _ours() -> Settings:
+    return settings.PACKHOUSE
+
+
+def origin(request: HttpRequest | None) -> str:
+    """The origin for links in mails."""
+    return own_origin(_ours(), request.META.get("HTTP_HOST", "") if request else "")
+
+
+class Backend(AuthenticationBackend):
+    """Finds people by user name or, where there is an `@`, by e-mail address; one hash is made in every case."""
+
+    def _authenticate(self, request: HttpRequest | None, **credentials: Any) -> Any:
+        password = credentials["password"]
+        if too_long(password):
+            return None
+        login = credentials.get("email") or credentials.get("username") or ""
+        if "@" in login:
+            return self._authenticate_by_email(login, password)
+        return self._check_password(User.objects.filter(username_key=login.lower()).first(), password)
+
+    def _mitigate_timing_attack(self, password: str) -> None:
+        super()._mitigate_timing_attack(password[:1024])
+
+
+class Adapter(DefaultAccountAdapter):
+    """The account adapter."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "username_password_mismatch": "The user name and password do not belong together.",
+        "email_password_mismatch": "The user name and password do not belong together.",
+        "incorrect_password": "This is not the password of your account.",
+        "enter_current_password": "This is not the password of your account.",
+        "too_many_login_attempts": "Too many failed attempts. Wait a minute, then try again, or reset your password.",
+    }
+
+    # -- registering
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Whether this browser may register now."""
+        return registration_mode(_ours()) == "open" or _holds_claim(request)
+
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """Refuse names that break the grammar, are reserved or taken."""
+        try:
+            people.check_username(username)
+        except PackhouseError as error:
+            raise ValidationError(error.message, code=error.code) from error
+        return username
+
+    def clean_email(self, email: str) -> str:
+        """Refuse what would make two spellings of one address."""
+        if not email.isascii():
+            message = "E-mail addresses are written in ASCII here; write an international domain in its xn-- form."
+            raise ValidationError(message, code="email-invalid")
+        return email
+
+    def clean_password(self, password: str, user: Any = None) -> str:
+        """Refuse weak passwords."""
+        validate_password(password, user)
+        return password
+
+    def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> Any:
+        """Make the account and its journal entry in one transaction; the hash is made before it."""
+        data = form.cleaned_data
+        user.username, user.email = data["username"], data["email"]
+        user.set_password(data["password1"])
+        with journal.write():
+            people.check_username(user.username)
+            user.save()
+            people.record_creation(journal.Actor(user.pk, user.username, "web"), user, now)
+        return user
+
+    # -- signing in
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the attempt; refuse when there were far too many."""
+        self._attempt = Attempt(request, _login_of(credentials), self.get_client_ip(request))
+        if not self._attempt.admitted():
+            raise self.validation_error("too_many_login_attempts")
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """After some failures say so, so that people stop guessing."""
+        if self._attempt.suspicious:
+            raise self.validation_error("too_many_login_attempts")
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        self._attempt.succeeded()
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        for user in User.objects.filter(emailaddress__email=_login_of(credentials)):
+            for login in (user.username, user.email):
+                Attempt(request, login, self.get_client_ip(request)).forget()
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address the boundary middleware settled on."""
+        return str(request.META.get("REMOTE_ADDR") or "0.0.0.0")  # noqa: S104 - stands for "unknown"
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """Start a session under a new key, with where and when it began."""
+        super().login(request, user)
+        request.session[STARTED] = {
+            "address": self.get_client_ip(request)[:64],
+            "agent": self.get_http_user_agent(request)[:200],
+            "at": timezone.now().isoformat(),
+        }
+
+    def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
+        """Remember the browser."""
+        response: HttpResponse = super().post_login(request, user, **kwargs)
+        mark_device(response, [user.username, user.email])
+        return response
+
+    # -- mail
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send one plain-text mail whose links are built from our own address."""
+        site = origin(self.request)
+        links = {"signup_url": "account_signup", "password_reset_url": "account_reset_password"}
+        own = {key: site + reverse(name) for key, name in links.items() if key in context and "key" not in context}
+        place = SimpleNamespace(name="Packhouse", domain=urlsplit(site).netloc, url=site)
+        mail = self.render_mail(template_prefix, email, {"email": email, **context, **own, "current_site": place})
+        mail.send()
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """The link of a reset mail."""
+        uid, _, secret = key.partition("-")
+        return origin(self.request) + reverse("account_reset_password_from_key", args=[uid, secret])
+
+    # -- where to go
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """After a change of the password."""
+        return reverse("manage-account")
+
+    def get_email_verification_redirect_url(self, email_address: Any) -> str:
+        """After a code was right."""
+        signed_in = self.request is not None and self.request.user.is_authenticated
+        return reverse("manage-account" if signed_in else "account_login")
+
+    def is_ajax(self, request: HttpRequest) -> bool:
+        """Never: the pages are pages."""
+        return False
+
+    def is_safe_url(self, url: str) -> bool:
+        """Whether `next` stays here: a path of ours, nothing with a host, a backslash or a control character."""
+        return is_local_path(url)
+
+
+def is_local_path(url: str | None) -> bool:
+    """Whether a redirect target is a plain absolute path."""
+    if not url or not url.startswith("/") or url.startswith("//") or "\\" in url or not url.isprintable():
+        return False
+    parts = urlsplit(url)
+    return not parts.scheme and not parts.netloc
+
+
+def _login_of(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("email") or credentials.get("username") or "")
+
+
+def _holds_claim(request: HttpRequest) -> bool:
+    return people.claim_is_open(str(request.session.get(CLAIM, "")))
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    """Keeps the secrets of second factors encrypted with a key that is not in the database."""
+
+    def encrypt(self, text: str) -> str:
+        """Encrypt what goes into the database."""
+        return _fernet().encrypt(text.encode()).decode("ascii")
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """The reverse; raises InvalidToken when the signing key is another one."""
+        return _fernet().decrypt(encrypted_text.encode()).decode()
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Passkeys are bound to the host people know this server by."""
+        host = urlsplit(origin(context.request)).hostname or "localhost"
+        return {"id": host, "name": "Packhouse"}
+
+
+def _fernet() -> Fernet:
+    key = hashlib.sha256(b"packhouse second factor " + str(settings.SECRET_KEY).encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(key))
+
+
+__all__ = ["Adapter", "Backend", "SecondFactorAdapter", "account_facts", "is_local_path"]

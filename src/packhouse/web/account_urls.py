@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The addresses of the account pages: allauth's views under ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import views as account
+from allauth.mfa.base import views as factors
+from allauth.mfa.recovery_codes import views as recovery
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as webauthn
+from django.urls import URLPattern
+
+from packhouse.domain.permissions import Action
+from packhouse.web import account as own
+from packhouse.web import claim
+from packhouse.web.routing import View, route
+
+_FORM = ("GET", "HEAD", "POST")
+
+
+def _anyone(pattern: str, view: View, name: str) -> URLPattern:
+    return route(pattern, view, action=Action.ANYONE, name=name, methods=_FORM)
+
+
+def _person(pattern: str, view: Any, name: str) -> URLPattern:
+    return route(pattern, view, action=Action.ACCOUNT, name=name, methods=_FORM)
+
+
+account_routes: list[URLPattern] = [
+    _anyone("account/register/", account.signup, "account_signup"),
+    _anyone("account/login/", account.login, "account_login"),
+    _anyone("account/logout/", account.logout, "account_logout"),
+    _anyone("account/inactive/", account.account_inactive, "account_inactive"),
+    _anyone("account/confirm/", account.email_verification_sent, "account_email_verification_sent"),
+    _anyone("account/reset/", account.password_reset, "account_reset_password"),
+    _anyone("account/reset/sent/", account.password_reset_done, "account_reset_password_done"),
+    _anyone("account/reset/done/", account.password_reset_from_key_done, "account_reset_password_from_key_done"),
+    _anyone(
+        "account/reset/<str:uidb36>/<str:key>/", account.password_reset_from_key, "account_reset_password_from_key"
+    ),
+    _person("account/reauthenticate/", account.reauthenticate, "account_reauthenticate"),
+    # one's own account
+    _person("manage/account/", own.overview, "manage-account"),
+    _person("manage/account/email/", account.email, "account_email"),
+    _person("manage/account/password/", account.password_change, "account_change_password"),
+    _person("manage/account/password/set/", account.password_set, "account_set_password"),
+    _person("manage/account/sessions/", own.session_list, "manage-sessions"),
+    _person("manage/account/token/", own.token_list, "tokens"),
+    _person("manage/account/token/<int:token_id>/delete/", own.token_delete, "token-delete"),
+    # second factors
+    _anyone("account/login/second-factor/", factors.authenticate, "mfa_authenticate"),
+    _person("account/two-factor/", factors.index, "mfa_index"),
+    _person("account/two-factor/confirm/", factors.reauthenticate, "mfa_reauthenticate"),
+    _person("account/two-factor/app/", totp.activate_totp, "mfa_activate_totp"),
+    _person("account/two-factor/app/remove/", totp.deactivate_totp, "mfa_deactivate_totp"),
+    _person("account/two-factor/codes/", recovery.view_recovery_codes, "mfa_view_recovery_codes"),
+    _person("account/two-factor/codes/new/", recovery.generate_recovery_codes, "mfa_generate_recovery_codes"),
+    _person("account/two-factor/codes/download/", recovery.download_recovery_codes, "mfa_download_recovery_codes"),
+    _person("account/two-factor/keys/", webauthn.list_webauthn, "mfa_list_webauthn"),
+    _person("account/two-factor/keys/add/", webauthn.add_webauthn, "mfa_add_webauthn"),
+    _person("account/two-factor/keys/confirm/", webauthn.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),
+    _person("account/two-factor/keys/<int:pk>/", webauthn.edit_webauthn, "mfa_edit_webauthn"),
+    _person("account/two-factor/keys/<int:pk>/remove/", webauthn.remove_webauthn, "mfa_remove_webauthn"),
+    # the first administrator
+    route("admin/claim/<str:secret>/", claim.follow, action=Action.ANYONE, name="claim-link"),
+    _anyone("admin/claim/", claim.claim, "claim"),
+]
+"""Taken up by `urls.py`."""
