@@ -64,7 +64,7 @@ class Facts(Collector):
 
 def metrics(request: HttpRequest) -> HttpResponse:
     """All numbers, or 401."""
-    if not _may_see(request, settings.PACKHOUSE):  # type: ignore[misc]
+    if not _may_see(request, settings.PACKHOUSE):
         message = "These numbers are for administrators; sign in as one, or send PACKHOUSE_METRICS_TOKEN as Bearer."
         raise refuse(Kind.UNAUTHENTICATED, "metrics-private", message)
     registry = CollectorRegistry()
