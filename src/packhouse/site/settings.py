@@ -83,6 +83,8 @@ def _templates() -> dict[str, Any]:
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "packhouse.web.context.house",
             ],
+            "libraries": {"look": "packhouse.web.tags"},
         },
     }

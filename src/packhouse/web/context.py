@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every page knows about the house it is in: its name, its addresses, its version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest
+
+import packhouse
+from packhouse.config import Settings
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The server as its pages speak of it; `base_url` has no slash at the end."""
+
+    title: str
+    base_url: str
+    registration: str
+    version: str
+
+    @property
+    def simple_url(self) -> str:
+        """The address installers are given."""
+        return f"{self.base_url}/simple/"
+
+    @property
+    def upload_url(self) -> str:
+        """The address uploaders are given."""
+        return f"{self.base_url}/legacy/"
+
+    @property
+    def trusted_host(self) -> str:
+        """The host pip must be told to trust, or "": plain http from another machine."""
+        parts = urlsplit(self.base_url)
+        if parts.scheme != "http" or parts.hostname in _LOOPBACK:
+            return ""
+        return parts.hostname or ""
+
+
+def house(request: HttpRequest) -> dict[str, House]:
+    """Context processor: `house` for every template."""
+    values: Settings = settings.PACKHOUSE
+    return {
+        "house": House(
+            title="Packhouse",
+            base_url=(values.base_url or f"{request.scheme}://{request.get_host()}").rstrip("/"),
+            registration=values.registration or "open",
+            version=packhouse.__version__,
+        )
+    }

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Template tags of Packhouse's pages (`{% load look %}`): times and sizes people read, lines to copy, fields, icons."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.core.paginator import Page
+from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from packhouse.web import readme as readmes
+
+register = template.Library()
+
+_STEPS = ((60, 60, "minute"), (3600, 24, "hour"), (86400, 30, "day"))
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_ICONS = {
+    "search": '<circle cx="7" cy="7" r="4.5"/><path d="m10.5 10.5 4 4"/>',
+    "check": '<path d="m3 8.5 3.5 3.5L13 4.5"/>',
+    "theme": '<circle cx="8" cy="8" r="5.5"/><path d="M8 2.5a5.5 5.5 0 0 1 0 11z" fill="currentColor"/>',
+    "out": '<path d="M6 3H3v10h10v-3M9 3h4v4M13 3 7.5 8.5"/>',
+}
+
+
+def in_words(moment: datetime, now: datetime) -> str:
+    """How far away a moment is, as people say it; more than thirty days away it is the date."""
+    seconds = abs((now - moment).total_seconds())
+    if seconds < 60:
+        return "just now" if moment <= now else "in a minute"
+    for length, limit, unit in _STEPS:
+        count = int(seconds // length)
+        if count < limit:
+            words = f"{count} {unit}{'' if count == 1 else 's'}"
+            return f"{words} ago" if moment <= now else f"in {words}"
+    return in_date(moment)
+
+
+def in_date(moment: datetime) -> str:
+    """The date in words: "3 November 2026"."""
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def _time_element(moment: datetime, words: str) -> SafeString:
+    utc = moment.astimezone(tz=timezone.get_default_timezone())
+    exact = f"{in_date(utc)}, {utc:%H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', utc.strftime("%Y-%m-%dT%H:%M:%SZ"), exact, words)
+
+
+@register.simple_tag
+def when(moment: datetime | None, otherwise: str = "never") -> str:
+    """A moment as a distance ("3 days ago"), exact on hover; `otherwise` for None."""
+    return _time_element(moment, in_words(moment, timezone.now())) if moment else otherwise
+
+
+@register.simple_tag
+def day(moment: datetime | None, otherwise: str = "never") -> str:
+    """A moment as its date, exact on hover; `otherwise` for None."""
+    return _time_element(moment, in_date(moment)) if moment else otherwise
+
+
+@register.filter
+def soon(moment: datetime | None, days: int = 7) -> bool:
+    """Whether a moment is less than so many days ahead, or past."""
+    return moment is not None and moment - timezone.now() < timedelta(days=days)
+
+
+@register.filter
+def size(count: int | None) -> str:
+    """A number of bytes in units people read, decimal: "1.4 MB"."""
+    if count is None:
+        return "unknown"
+    value = float(count)
+    for unit in _UNITS:
+        if value < 1000 or unit == _UNITS[-1]:
+            return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("the last unit takes all")
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A small drawing in the text's colour, hidden from screen readers."""
+    return mark_safe(  # noqa: S308 - our own constants
+        '<svg class="icon" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.6"'
+        f' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{_ICONS[name]}</svg>'
+    )
+
+
+@register.simple_tag
+def line(*parts: object, shell: bool = True, large: bool = False) -> SafeString:
+    """A line, or lines, to copy, joined from its parts. `shell` puts a prompt before it that is not copied."""
+    text = "".join(str(part) for part in parts)
+    return format_html(
+        '<div class="line{}"><code{}>{}</code><button type="button" class="copy">Copy</button></div>',
+        " line-large" if large else "",
+        mark_safe(' class="shell"') if shell else "",
+        text,
+    )
+
+
+@register.simple_tag
+def digest(value: str) -> SafeString:
+    """A hash, shortened, with its whole on hover and to copy."""
+    if not value:
+        return SafeString("")
+    return format_html(
+        '<span class="hash"><code title="{0}">{1}…</code>'
+        '<button type="button" class="copy-word" data-copy="{0}">Copy</button></span>',
+        value,
+        value[:12],
+    )
+
+
+@register.filter
+def readme(html: str) -> SafeString:
+    """A README that was cleaned when it was judged, fitted into our page."""
+    return mark_safe(readmes.fit(html))  # noqa: S308 - cleaned by the judge
+
+
+@register.inclusion_tag("packhouse/field.html")
+def field(bound: BoundField, label: str = "", hint: str = "", mark: str = "") -> dict[str, Any]:
+    """A form field with its label, help and errors. `label` and `hint` win over the form's; `mark` is a CSS class."""
+    widget = bound.field.widget
+    return {
+        "field": bound,
+        "widget": bound.as_widget(attrs={"placeholder": False}),
+        "label": label or bound.label,
+        "hint": hint,
+        "mark": mark,
+        "checkbox": isinstance(widget, CheckboxInput),
+        "group": isinstance(widget, CheckboxSelectMultiple | RadioSelect),
+        "optional": not bound.field.required,
+    }
+
+
+@register.inclusion_tag("packhouse/sort_header.html", takes_context=True)
+def sort_header(context: dict[str, Any], key: str, label: str, mark: str = "") -> dict[str, Any]:
+    """A column's heading that sorts by link: `?sort=key`, then `?sort=-key`. The view does the sorting."""
+    request = context["request"]
+    now = request.GET.get("sort", context.get("sort", ""))
+    query = request.GET.copy()
+    query["sort"] = f"-{key}" if now == key else key
+    query.pop("page", None)
+    order = {key: "ascending", f"-{key}": "descending"}.get(now, "")
+    return {"label": label, "order": order, "query": urlencode(sorted(query.items())), "mark": mark}
+
+
+@register.inclusion_tag("packhouse/pages.html", takes_context=True)
+def pages(context: dict[str, Any], page: Page[Any], what: str = "") -> dict[str, Any]:
+    """Links to the other pages of a listing, keeping the rest of the query."""
+    query = context["request"].GET.copy()
+    query.pop("page", None)
+    numbers = list(page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1))
+    return {"page": page, "numbers": numbers, "query": query.urlencode(), "what": what}
