@@ -9,6 +9,7 @@ keyboard.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from html.parser import HTMLParser
 
@@ -16,7 +17,14 @@ _PREFIX = "readme-"
 _VOID = frozenset({"br", "hr", "img", "input", "col"})
 _LOWER = {f"h{n}": f"h{min(n + 1, 6)}" for n in range(1, 7)}
 
-Attributes = list[tuple[str, str | None]]
+_ADDED = {
+    "a": [("rel", "nofollow noopener ugc")],
+    "pre": [("tabindex", "0")],
+    "input": [("aria-label", "task")],
+}
+_NAMES = {("pre", "lang"): "data-lang"}  # a programming language is not one that `lang` may name
+
+Attributes = Sequence[tuple[str, str | None]]
 
 
 def fit(html: str) -> str:
@@ -68,21 +76,15 @@ def _picture_in_words(attrs: dict[str, str | None]) -> str:
 
 
 def _fit_attributes(tag: str, attrs: Attributes) -> Attributes:
-    fitted: Attributes = []
-    for name, value in attrs:
-        if name == "id":
-            value = _PREFIX + (value or "")
-        elif name == "href" and (value or "").startswith("#"):
-            value = f"#{_PREFIX}{(value or '')[1:]}"
-        elif name == "rel":
-            continue
-        fitted.append((name, value))
-    if tag == "a":
-        fitted.append(("rel", "nofollow noopener ugc"))
-    if tag == "pre":
-        fitted.append(("tabindex", "0"))
-    if tag == "input":
-        fitted.append(("aria-label", "task"))
+    fitted = [(_NAMES.get((tag, name), name), _fit_value(name, value or "")) for name, value in attrs if name != "rel"]
     if tag == "img" and not any(name == "alt" for name, _ in attrs):
         fitted.append(("alt", ""))
-    return fitted
+    return [*fitted, *_ADDED.get(tag, [])]
+
+
+def _fit_value(name: str, value: str) -> str:
+    if name == "id":
+        return _PREFIX + value
+    if name == "href" and value.startswith("#"):
+        return f"#{_PREFIX}{value[1:]}"
+    return value

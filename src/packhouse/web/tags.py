@@ -95,13 +95,18 @@ def icon(name: str) -> SafeString:
 @register.simple_tag
 def line(*parts: object, shell: bool = True, large: bool = False) -> SafeString:
     """A line, or lines, to copy, joined from its parts. `shell` puts a prompt before it that is not copied."""
-    text = "".join(str(part) for part in parts)
     return format_html(
         '<div class="line{}"><code{}>{}</code><button type="button" class="copy">Copy</button></div>',
         " line-large" if large else "",
         mark_safe(' class="shell"') if shell else "",
-        text,
+        _unbroken_options("".join(str(part) for part in parts)),
     )
+
+
+def _unbroken_options(text: str) -> SafeString:
+    """The text, escaped, with options kept whole: browsers break lines after a hyphen."""
+    words = (format_html('<span class="nowrap">{}</span>' if w.startswith("-") else "{}", w) for w in text.split(" "))
+    return mark_safe(" ".join(words))  # noqa: S308 - each word was escaped
 
 
 @register.simple_tag

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people read on pages: times, sizes, lines to copy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from packhouse.web import tags
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("ago", "words"),
+    [
+        (timedelta(seconds=3), "just now"),
+        (timedelta(seconds=60), "1 minute ago"),
+        (timedelta(minutes=59, seconds=59), "59 minutes ago"),
+        (timedelta(hours=1), "1 hour ago"),
+        (timedelta(hours=47), "1 day ago"),
+        (timedelta(days=29), "29 days ago"),
+        (timedelta(days=30), "25 October 2026"),
+        (timedelta(seconds=-10), "in a minute"),
+        (timedelta(days=-5), "in 5 days"),
+        (timedelta(days=-90), "22 February 2027"),
+    ],
+)
+def test_times_are_in_words(ago: timedelta, words: str) -> None:
+    assert tags.in_words(NOW - ago, NOW) == words
+
+
+def test_a_time_carries_its_exact_moment() -> None:
+    assert tags.day(NOW) == (
+        '<time datetime="2026-11-24T12:00:00Z" title="24 November 2026, 12:00:00 UTC">24 November 2026</time>'
+    )
+    assert tags.day(None) == "never"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (123456, "123 kB"), (1_400_000, "1.4 MB"), (2 * 10**12, "2.0 TB")],
+)
+def test_sizes_have_units(count: int, words: str) -> None:
+    assert tags.size(count) == words
+
+
+def test_a_line_to_copy_is_escaped_and_keeps_options_whole() -> None:
+    html = tags.line("pip install --index-url ", "http://h/simple/?a&b", " <name>")
+    assert '<span class="nowrap">--index-url</span> http://h/simple/?a&amp;b &lt;name&gt;</code>' in html
+
+
+def test_a_digest_is_short_and_whole_to_copy() -> None:
+    html = tags.digest("ab" * 32)
+    assert "abababababab…" in html
+    assert f'data-copy="{"ab" * 32}"' in html
+    assert tags.digest("") == ""
