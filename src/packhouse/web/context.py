@@ -45,7 +45,7 @@ class House:
 
 def house(request: HttpRequest) -> dict[str, House]:
     """Context processor: `house` for every template."""
-    values: Settings = settings.PACKHOUSE  # type: ignore[misc]
+    values: Settings = settings.PACKHOUSE
     return {
         "house": House(
             title="Packhouse",
