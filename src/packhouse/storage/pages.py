@@ -10,10 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
+from packhouse.config import Settings
 from packhouse.domain.page import Page
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.storage.sqlite import connect_read_only, library
 
+# How a commit is noticed: SQLite counts the commits of others in `PRAGMA data_version` (2 us a call); PostgreSQL has
+# no such thing that is there as soon as the commit is, so the counters are read (`storage.pages_postgresql`).
 COLUMNS = "serial, modified, etag, audience, valid_until, body, gzip, zstd, br"
 MMAP_SIZE = 256 * 1024 * 1024
 """Bytes of the database file SQLite may read through memory mapping."""
@@ -39,6 +42,15 @@ class PageReader(Protocol):
 
 
 _OF_PAGE = "FROM catalogue_page WHERE index_name = ? AND project = ? AND kind = ?"
+
+
+def open_pages(settings: Settings) -> PageReader:
+    """A new reader for the catalogue of these settings; raises PackhouseError (UNAVAILABLE) when there is none."""
+    if settings.on_postgresql:
+        from packhouse.storage.pages_postgresql import PostgresqlPages
+
+        return PostgresqlPages(str(settings.database))
+    return SqlitePages(settings.catalogue_file)
 
 
 class SqlitePages:
