@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from pytest_socket import SocketConnectBlockedError
 
-from tests.infra import browser, nginx, run
+from tests.infra import browser, clients, nginx, run
 from tests.infra.postgresql import Cluster
 
 PAGE = """<!doctype html><html lang="en"><head><title>Tapes</title></head><body><main>
@@ -60,3 +60,12 @@ def test_the_totals_of_a_run_are_those_of_its_report(tmp_path: Path):
     report.write_text('<testsuites><testsuite tests="5" failures="1" errors="1" skipped="2"/></testsuites>')
     assert run.count(report) == {"tests": 5, "failures": 1, "errors": 1, "skipped": 2}
     assert run.count(tmp_path / "absent.xml") == {"errors": 1}
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("client", ["uv", "pip", "twine", "flit", "hatch", "pdm", "poetry", "bandersnatch"])
+def test_the_clients_are_there_and_know_nothing_of_this_machine(client: str, tmp_path: Path):
+    done = clients.run(client, "--version", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert client in (done.stdout + done.stderr).lower()
+    assert str(clients.folder()) in clients.run("sh", "-c", 'command -v "$0"', client, home=tmp_path).stdout

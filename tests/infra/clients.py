@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishing, installing and mirroring clients, in an environment that has nothing of ours.
+
+It is made once from the hash-pinned `requirements/clients.txt` (half a minute) and kept in `.test/` beside the
+virtual environment of the tests, under the digest of that file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PINNED = ROOT / "requirements/clients.txt"
+
+
+def folder() -> Path:
+    """The folder `bin` of the clients' environment, made when absent; processes that ask at once wait for one."""
+    digest = hashlib.sha256(PINNED.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    kept = (ROOT / ".venv").resolve().parent / ".test"
+    kept.mkdir(exist_ok=True)
+    place = kept / f"clients-{digest}"
+    with (kept / "clients.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "ready").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            make_environment(place)
+            pip = [
+                str(place / "bin/python"),
+                "-m",
+                "pip",
+                "install",
+                "-qq",
+                "--no-input",
+                "--disable-pip-version-check",
+            ]
+            subprocess.run([*pip, "--require-hashes", "-r", str(PINNED)], check=True)
+            (place / "ready").touch()
+    return place / "bin"
+
+
+def make_environment(place: Path) -> Path:
+    """A fresh virtual environment with pip; returns its Python."""
+    subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    return place / "bin/python"
+
+
+def run(
+    *command: str | Path,
+    home: Path,
+    cwd: Path | None = None,
+    extra: Mapping[str, str] | None = None,
+    seconds: float = 120,
+) -> subprocess.CompletedProcess[str]:
+    """Run a client (the first word is its name) with `home` as its home folder and no configuration but `extra`.
+
+    Neither the machine's settings for pip and uv nor its proxies reach the client; its caches are below `home`.
+    """
+    name, *arguments = command
+    program = shutil.which(name, path=f"{folder()}:{os.defpath}") or name
+    environment = {
+        "HOME": str(home),
+        "PATH": f"{folder()}:{os.environ.get('PATH', os.defpath)}",
+        "LANG": "C.UTF-8",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_NO_CONFIG": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+        "POETRY_VIRTUALENVS_IN_PROJECT": "1",
+        **(extra or {}),
+    }
+    return subprocess.run(
+        [program, *arguments],
+        cwd=cwd or home,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
