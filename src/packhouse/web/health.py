@@ -42,7 +42,8 @@ def _checks() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def _settings() -> Settings:
-    return settings.PACKHOUSE
+    ours: Settings = settings.PACKHOUSE
+    return ours
 
 
 def _outcome(attempt: Callable[[], None]) -> str:
