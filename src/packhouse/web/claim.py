@@ -41,7 +41,7 @@ def claim(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     form = None
     if not request.user.is_authenticated:
-        form = import_string(settings.ACCOUNT_FORMS["signup"])()  # type: ignore[misc]
+        form = import_string(settings.ACCOUNT_FORMS["signup"])()
     return TemplateResponse(request, "claim.html", {"form": form, "next": request.path})
 
 
