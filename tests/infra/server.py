@@ -114,7 +114,7 @@ class Server:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            found = re.findall(r"Packhouse \S+ is at (http://[^\s/]+)", self.output())
+            found = re.findall(r"listening +(http://[^\s/]+)", self.output())
             if found:
                 self.url = found[-1]  # the log may begin with an earlier server of the same folder
                 with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,14 +34,16 @@ def show_first(settings: Settings, claim: str, file: Path) -> None:
 
 
 def _head(settings: Settings) -> str:
+    listening = address(replace(settings, base_url=None))
     upstream = (
         "none" if settings.upstream == "none" else f"{settings.upstream} (kept; mirroring is not in this version)"
     )
     return "\n".join(
         [
             f"Packhouse {__version__} is at {address(settings)}/ (Ctrl-C stops it)",
-            f"  data      {settings.data}",
-            f"  upstream  {upstream}",
+            f"  listening  {listening}/",
+            f"  data       {settings.data}",
+            f"  upstream   {upstream}",
             "",
         ]
     )
