@@ -124,9 +124,9 @@ def close_databases() -> None:
 def welcome(settings: Settings) -> None:
     """Say where the server is and, until there is an administrator, how to become one; refuse to stand open before."""
     from packhouse.cli import banner
+    from packhouse.domain.addresses import is_loopback
     from packhouse.services.people import has_administrator, offer_first_administrator
     from packhouse.services.resources import now
-    from packhouse.site.listening import is_loopback
 
     file = settings.data / "first-admin"
     if has_administrator():

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from packhouse import __version__
 from packhouse.config import Settings
-from packhouse.site.listening import is_loopback
+from packhouse.domain.addresses import is_loopback
 
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 

@@ -4,22 +4,11 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 
 from packhouse.errors import Kind, PackhouseError, refuse
 
 BACKLOG = 4096
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address or host name."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> socket.socket:

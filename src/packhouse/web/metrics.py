@@ -8,7 +8,6 @@ and programs of this machine while the server listens to this machine alone and 
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import os
 from collections.abc import Iterable
 
@@ -23,6 +22,7 @@ from prometheus_client.registry import Collector
 from packhouse import __version__
 from packhouse.catalogue.models import File, Project, User
 from packhouse.config import Settings
+from packhouse.domain.addresses import is_loopback
 from packhouse.errors import Kind, refuse
 from packhouse.services import journal
 
@@ -90,12 +90,5 @@ def _may_see(request: HttpRequest, ours: Settings) -> bool:
 def _on_this_machine(request: HttpRequest, ours: Settings) -> bool:
     """Whether the asker sits here and no proxy can be in between, as far as we can know."""
     forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Via"))
-    public = ours.base_url is not None or not _is_loopback(ours.host)
-    return not forwarded and not public and _is_loopback(str(request.META.get("REMOTE_ADDR", "")))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    public = ours.base_url is not None or not is_loopback(ours.host)
+    return not forwarded and not public and is_loopback(str(request.META.get("REMOTE_ADDR", "")))
