@@ -134,7 +134,7 @@ def welcome(settings: Settings) -> None:
         banner.show(settings)
     elif is_loopback(settings.host):
         secret = offer_first_administrator(now)
-        claim = f"{banner.address(settings)}/account/claim/{secret}/"
+        claim = f"{banner.address(settings)}/admin/claim/{secret}/"
         write_private(file, claim + "\n")
         banner.show_first(settings, claim, file)
     else:

@@ -19,7 +19,7 @@ def test_claim_link_on_the_terminal_and_in_a_private_file(start_server: StartSer
     server = start_server()
     file = server.data / "first-admin"
     link = file.read_text(encoding="ascii").strip()
-    assert link.startswith(f"{server.url}/account/claim/")
+    assert link.startswith(f"{server.url}/admin/claim/")
     assert link in server.output()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
