@@ -92,6 +92,13 @@ def test_the_domain_reads_no_clock_and_opens_no_file(file: Path):
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=name_of)
+def test_one_place_chooses_the_sqlite_library(file: Path):
+    """docs/adr/0002: two libraries on one file would bring the corruption back."""
+    if file.parts[-2:] != ("storage", "sqlite.py"):
+        assert not {"sqlite3", "sqlite3.dbapi2", "pysqlite3", "pysqlite3.dbapi2"} & set(imported(file))
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=name_of)
 def test_files_are_called_by_our_words(file: Path):
     if file.parts[-2:] == ("sqlite", "base.py"):
         return  # Django looks for a back end's module under this name
