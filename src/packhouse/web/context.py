@@ -11,8 +11,7 @@ from django.http import HttpRequest
 
 import packhouse
 from packhouse.config import Settings
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+from packhouse.domain.addresses import is_loopback, registration_mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,8 @@ class House:
     def trusted_host(self) -> str:
         """The host pip must be told to trust, or "": plain http from another machine."""
         parts = urlsplit(self.base_url)
-        if parts.scheme != "http" or parts.hostname in _LOOPBACK:
-            return ""
-        return parts.hostname or ""
+        host = parts.hostname or ""
+        return "" if parts.scheme != "http" or is_loopback(host) else host
 
 
 def house(request: HttpRequest) -> dict[str, House]:
@@ -50,7 +48,7 @@ def house(request: HttpRequest) -> dict[str, House]:
         "house": House(
             title="Packhouse",
             base_url=(values.base_url or f"{request.scheme}://{request.get_host()}").rstrip("/"),
-            registration=values.registration or "open",
+            registration=registration_mode(values),
             version=packhouse.__version__,
         )
     }
