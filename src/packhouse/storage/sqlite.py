@@ -16,17 +16,20 @@ FIXED = (3, 51, 3)
 """The first version without the WAL-reset corruption."""
 
 
-def _choose() -> ModuleType:
-    if sqlite3.sqlite_version_info >= FIXED:
-        return sqlite3
+def choose(standard: ModuleType, bundled: ModuleType | None) -> ModuleType:
+    """The standard library's module when its SQLite is fixed, else the bundled one if there is one."""
+    return standard if bundled is None or standard.sqlite_version_info >= FIXED else bundled
+
+
+def _bundled() -> ModuleType | None:
     try:
         import pysqlite3.dbapi2 as bundled
     except ImportError:
-        return sqlite3
+        return None
     return bundled  # type: ignore[no-any-return]
 
 
-library: Any = _choose()
+library: Any = choose(sqlite3, _bundled())
 """The DB-API module in use."""
 
 
@@ -35,6 +38,14 @@ def is_safe() -> bool:
     return bool(library.sqlite_version_info >= FIXED)
 
 
+def report() -> str:
+    """One sentence for `packhouse doctor`: which SQLite runs, where it comes from, and whether it is safe."""
+    source = library.__name__.partition(".")[0]
+    verdict = "has" if is_safe() else f"lacks (install pysqlite3, or a Python with SQLite {'.'.join(map(str, FIXED))})"
+    return f"SQLite {library.sqlite_version} from {source} {verdict} the fix for resetting a shared write-ahead log."
+
+
 def connect_read_only(file: Path) -> Any:
     """Open a database for reading alone, for use in any one thread at a time; autocommit, rows as tuples."""
-    return library.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    address = f"{file.absolute().as_uri()}?mode=ro"
+    return library.connect(address, uri=True, isolation_level=None, check_same_thread=False)
