@@ -45,7 +45,7 @@ def report() -> str:
     return f"SQLite {library.sqlite_version} from {source} {verdict} the fix for resetting a shared write-ahead log."
 
 
-def connect_read_only(file: Path) -> Any:
+def connect_read_only(file: Path | str) -> Any:
     """Open a database for reading alone, for use in any one thread at a time; autocommit, rows as tuples."""
-    address = f"{file.absolute().as_uri()}?mode=ro"
+    address = f"{Path(file).absolute().as_uri()}?mode=ro"
     return library.connect(address, uri=True, isolation_level=None, check_same_thread=False)
