@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The token page: made once, shown once, limited as chosen, deleted with the password."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from packhouse.catalogue.activity.models import TokenUse
+from packhouse.catalogue.models import Project, Role, Token, User
+from packhouse.errors import PackhouseError
+from packhouse.services import access
+from packhouse.services.resources import now
+from tests.infra.accounts import Browser, make_user
+
+PAGE = "/manage/account/token/"
+DEFAULTS = {"name": "laptop", "scope": "account", "uses": "upload read", "expires": "90"}
+
+
+def make(browser: Browser, **fields: Any) -> str:
+    """Make a token; returns it as the page shows it."""
+    page = browser.post(PAGE, **{**DEFAULTS, **fields}).content.decode()
+    found = re.findall(r'id="new-token"[^>]*>([^<]*)<', page)
+    assert len(found) == 1, page
+    return str(found[0]).strip()
+
+
+def project(name: str, owner: User) -> Project:
+    row = Project.objects.create(name=name, display_name=name, created_at=now(), created_serial=1)
+    Role.objects.create(project=row, user=owner, role="owner", since=now())
+    return row
+
+
+def test_a_new_token_works_and_is_shown_once(signed_in: Browser):
+    token = make(signed_in)
+    identity = access.authenticate(f"Bearer {token}", now())
+    assert identity.username == "alice"
+    again = signed_in.get(PAGE).content.decode()
+    assert token not in again
+    assert "new-token" not in again
+    assert token[:9] in again
+
+
+def test_only_the_hash_is_kept(signed_in: Browser):
+    token = make(signed_in)
+    row = Token.objects.get()
+    assert token not in str(row.__dict__)
+    assert row.digest == access.digest_of(token)
+    assert token not in str(dict(signed_in.client.session.items()))
+
+
+def test_the_page_is_not_kept_by_caches(signed_in: Browser):
+    answer = signed_in.post(PAGE, **DEFAULTS)
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_ready_lines_for_uv_and_twine(signed_in: Browser):
+    page = signed_in.post(PAGE, **DEFAULTS).content.decode()
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "uv publish --publish-url http://testserver/legacy/" in text
+    assert "twine upload --repository-url http://testserver/legacy/" in text
+
+
+def test_fields_and_their_defaults(signed_in: Browser):
+    form = signed_in.get(PAGE).context["form"]
+    labels = [field.label for field in form]
+    assert labels[0] == "Token name"
+    assert {"Scope", "Expires"} <= set(labels)
+    assert form["scope"].value() == "account"
+    assert form["expires"].value() == "90"
+    assert [value for value, _ in form.fields["expires"].choices] == ["7", "30", "90", "180", "365", "date", "never"]
+
+
+@pytest.mark.parametrize(("choice", "days"), [("7", 7), ("90", 90), ("365", 365)])
+def test_expiry_in_days(signed_in: Browser, choice: str, days: int):
+    make(signed_in, expires=choice)
+    left = Token.objects.get().expires_at - now()
+    assert timedelta(days=days, minutes=-5) < left <= timedelta(days=days)
+
+
+def test_no_expiry(signed_in: Browser):
+    make(signed_in, expires="never")
+    assert Token.objects.get().expires_at is None
+
+
+def test_expiry_on_a_date_counts_that_day(signed_in: Browser):
+    day = (now() + timedelta(days=3)).date()
+    make(signed_in, expires="date", date=day.isoformat())
+    assert Token.objects.get().expires_at.date() == day + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": ""},
+        {"name": "x" * 101},
+        {"name": "a\u202eb"},
+        {"scope": "project:of-somebody-else"},
+        {"scope": "several"},
+        {"expires": "100000"},
+        {"expires": "date"},
+        {"expires": "date", "date": "2020-01-01"},
+        {"expires": "date", "date": "9999-12-31"},
+        {"expires": "date", "date": "31.12."},
+        {"uses": "administer"},
+    ],
+)
+def test_what_makes_no_sense_is_refused(signed_in: Browser, wrong: dict[str, str]):
+    assert signed_in.post(PAGE, **{**DEFAULTS, **wrong}).status_code == 400
+    assert not Token.objects.exists()
+
+
+def test_a_name_twice_is_refused(signed_in: Browser):
+    make(signed_in)
+    assert signed_in.post(PAGE, **DEFAULTS).status_code == 400
+    assert Token.objects.count() == 1
+
+
+def test_scope_of_one_project(signed_in: Browser):
+    user = User.objects.get()
+    project("mine", user)
+    project("other", user)
+    make(signed_in, scope="project:mine")
+    assert Token.objects.get().projects == ["mine"]
+
+
+def test_scope_of_several_projects(signed_in: Browser):
+    user = User.objects.get()
+    for name in ("one", "two", "three"):
+        project(name, user)
+    make(signed_in, scope="several", projects=["one", "three"])
+    assert Token.objects.get().projects == ["one", "three"]
+
+
+def test_projects_of_others_are_not_offered(signed_in: Browser):
+    project("theirs", make_user("bob"))
+    assert "theirs" not in signed_in.get(PAGE).content.decode()
+
+
+def test_last_use_is_shown(signed_in: Browser):
+    make(signed_in)
+    token = Token.objects.get()
+    TokenUse.objects.create(token_id=token.pk, used_at=now(), address="192.0.2.44", agent="uv/0.9 <script>")
+    page = signed_in.get(PAGE).content.decode()
+    assert "192.0.2.44" in page
+    assert "<script>" not in page.partition("192.0.2.44")[2].partition("</td>")[0]
+
+
+def test_deleting_asks_for_the_password_and_holds_at_once(signed_in: Browser):
+    token = make(signed_in)
+    address = f"{PAGE}{Token.objects.get().pk}/delete/"
+    page = signed_in.get(address)
+    assert [field.label for field in page.context["form"]] == ["Password"]
+    assert "Delete token</button>" in page.content.decode()
+    assert signed_in.post(address, password="not the password").status_code == 400
+    assert access.authenticate(f"Bearer {token}", now()).username == "alice"
+    assert signed_in.post(address, password="seven quiet otters")["Location"] == PAGE
+    with pytest.raises(PackhouseError):
+        access.authenticate(f"Bearer {token}", now())
+    assert token[:9] not in signed_in.get(PAGE).content.decode()
+
+
+def test_the_delete_page_changes_nothing_by_itself(signed_in: Browser):
+    make(signed_in)
+    signed_in.get(f"{PAGE}{Token.objects.get().pk}/delete/")
+    assert Token.objects.get().deleted_at is None
+
+
+def test_hostile_267_tokens_of_others_are_not_there(signed_in: Browser):
+    make(signed_in)
+    address = f"{PAGE}{Token.objects.get().pk}/delete/"
+    make_user("bob")
+    bob = Browser()
+    bob.sign_in("bob")
+    assert bob.get(address).status_code == 404
+    assert bob.post(address, password="seven quiet otters").status_code == 404
+    assert Token.objects.get().deleted_at is None
+    assert bob.get(f"{PAGE}999999/delete/").status_code == 404
+
+
+def test_strangers_are_sent_to_sign_in(browser: Browser):
+    assert browser.get(PAGE)["Location"] == f"/account/login/?next={PAGE}"
