@@ -6,11 +6,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.infra.accounts import Browser, make_user
 
 from packhouse.catalogue.models import JournalEntry, User
 from packhouse.services import people
 from packhouse.services.resources import now
-from tests.infra.accounts import Browser, make_user
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core import mail
 from django.db import connections
+from tests.infra.accounts import PASSWORD, Browser, make_user
 
 from packhouse.catalogue.activity.models import Session
 from packhouse.catalogue.activity.sessions import stored_key
@@ -16,7 +17,6 @@ from packhouse.catalogue.models import JournalEntry, User
 from packhouse.services import people
 from packhouse.services.journal import COMMAND
 from packhouse.services.resources import now
-from tests.infra.accounts import PASSWORD, Browser, make_user
 
 WRONG = "not the password"
 
@@ -67,8 +67,8 @@ def test_hostile_191_the_session_is_rotated_at_sign_in_and_dead_after_sign_out(b
     session = browser.client.session
     session["planted"] = True
     session.save()
-    browser.client.cookies[django_settings.SESSION_COOKIE_NAME] = session.session_key
-    before = session.session_key
+    browser.client.cookies[django_settings.SESSION_COOKIE_NAME] = str(session.session_key)
+    before = str(session.session_key)
     browser.sign_in()
     after = browser.client.cookies[django_settings.SESSION_COOKIE_NAME].value
     assert after != before
@@ -93,7 +93,8 @@ def test_hostile_191_over_https_cookies_are_bound_to_the_host():
     values = account_settings(Settings(base_url="https://packages.example"))
     assert values["SESSION_COOKIE_NAME"].startswith("__Host-")
     assert values["CSRF_COOKIE_NAME"].startswith("__Host-")
-    assert values["SESSION_COOKIE_SECURE"] and values["CSRF_COOKIE_SECURE"]
+    assert values["SESSION_COOKIE_SECURE"]
+    assert values["CSRF_COOKIE_SECURE"]
     assert values["CSRF_TRUSTED_ORIGINS"] == ["https://packages.example"]
 
 
@@ -127,8 +128,17 @@ def test_a_disabled_account_is_out_at_once(browser: Browser):
 
 @pytest.mark.parametrize(
     "target",
-    ["//evil.example", "/\\evil.example", "https:evil.example", "https://evil.example/", "%0d%0aX: y", "\t//evil.example", "/\n/evil.example", "javascript:alert(1)"],
-)  # fmt: skip
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https:evil.example",
+        "https://evil.example/",
+        "%0d%0aX: y",
+        "\t//evil.example",
+        "/\n/evil.example",
+        "javascript:alert(1)",
+    ],
+)
 def test_hostile_193_redirects_stay_here(browser: Browser, target: str):
     make_user()
     assert browser.sign_in(next=target)["Location"] == "/manage/projects/"

@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.infra.accounts import Browser, make_user
 
 from packhouse.catalogue.activity.models import TokenUse
 from packhouse.catalogue.models import Project, Role, Token, User
 from packhouse.errors import PackhouseError
 from packhouse.services import access
 from packhouse.services.resources import now
-from tests.infra.accounts import Browser, make_user
 
 PAGE = "/manage/account/token/"
 DEFAULTS = {"name": "laptop", "scope": "account", "uses": "upload read", "expires": "90"}
@@ -77,7 +77,9 @@ def test_fields_and_their_defaults(signed_in: Browser):
 @pytest.mark.parametrize(("choice", "days"), [("7", 7), ("90", 90), ("365", 365)])
 def test_expiry_in_days(signed_in: Browser, choice: str, days: int):
     make(signed_in, expires=choice)
-    left = Token.objects.get().expires_at - now()
+    end = Token.objects.get().expires_at
+    assert end is not None
+    left = end - now()
     assert timedelta(days=days, minutes=-5) < left <= timedelta(days=days)
 
 
@@ -89,7 +91,9 @@ def test_no_expiry(signed_in: Browser):
 def test_expiry_on_a_date_counts_that_day(signed_in: Browser):
     day = (now() + timedelta(days=3)).date()
     make(signed_in, expires="date", date=day.isoformat())
-    assert Token.objects.get().expires_at.date() == day + timedelta(days=1)
+    end = Token.objects.get().expires_at
+    assert end is not None
+    assert end.date() == day + timedelta(days=1)
 
 
 @pytest.mark.parametrize(

@@ -4,27 +4,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
+from tests.infra.accounts import Browser
 
 from packhouse.config import Settings
 from packhouse.domain.addresses import is_loopback, is_own_host, own_origin, registration_mode, split_host
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.web import assets, errors
 from packhouse.web.middleware import CONTENT_SECURITY_POLICY, HEADERS, Boundary
-from tests.infra.accounts import Browser
 
 PUBLIC = Settings(base_url="https://packages.example")
 
 
 def boundary(ours: Settings, settings) -> Boundary:
     settings.PACKHOUSE = ours
-    return Boundary(lambda request: HttpResponse(f"{request.META['REMOTE_ADDR']} {request.scheme} {request.get_host()}"))
+    return Boundary(
+        lambda request: HttpResponse(f"{request.META['REMOTE_ADDR']} {request.scheme} {request.get_host()}")
+    )
 
 
-def ask(middleware: Boundary, path: str = "/", **meta: str):
+def ask(middleware: Boundary, path: str = "/", **meta: Any):
     return middleware(RequestFactory().get(path, **meta))
 
 

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from packhouse.config import Settings
 
+_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+(%[a-z0-9]+)?")
 _WILDCARDS = {"", "0.0.0.0", "::", "[::]"}  # noqa: S104 - compared with, not bound to
 
 
@@ -32,6 +34,8 @@ def split_host(authority: str) -> str:
     if parts.hostname is None or parts.username is not None or parts.path or parts.query or parts.fragment:
         return ""
     name = parts.hostname.rstrip(".")
+    if not _HOST.fullmatch(name):
+        return ""
     return f"[{name}]" if ":" in name else name
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -11,6 +11,7 @@ from django import forms
 ACCOUNT, SEVERAL, PROJECT = "account", "several", "project:"
 DAYS = (7, 30, 90, 180, 365)
 DEFAULT_DAYS = 90
+_HUNDRED_YEARS = timedelta(days=36525)
 USES = {
     "upload read": "Publish and install",
     "read": "Install only",
@@ -64,6 +65,8 @@ class TokenForm(forms.Form):
             self.add_error("projects", "Choose at least one project.")
         if data.get("expires") == "date" and not data.get("date"):
             self.add_error("date", "Give the last day on which the token is good.")
+        if (data.get("date") or date.min) > date.max - _HUNDRED_YEARS:
+            self.add_error("date", "This day is too far away; choose “never”.")
         return data
 
     def chosen_projects(self) -> list[str]:
