@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from packhouse.catalogue.models import Index, IndexGrant, IndexRule, Layer, Page, User
+from packhouse.config import Settings
 from packhouse.domain.permissions import ReadMode
+from packhouse.domain.policy import PRIVATE, PROFILES, STRICT, Profile
 from packhouse.errors import Kind, refuse
 from packhouse.services.access import missing_index
 from packhouse.services.journal import COMMAND, Actor, Clock, Entry, Fact, Moment, bump_access, record, take, write
@@ -243,3 +245,37 @@ def readers_of(name: str) -> list[str]:
     """The user names of those named as readers of an index."""
     rows = IndexGrant.objects.filter(index__name=name).order_by("user__username")
     return list(rows.values_list("user__username", flat=True))
+
+
+MEGABYTE, GIGABYTE = 10**6, 10**9
+STRICT_FILE_LIMIT = 100 * MEGABYTE
+STRICT_PROJECT_LIMIT = 10 * GIGABYTE
+
+
+def profile_of(name: str) -> Profile:
+    """The upload rules of an index: the profile it names (`private` by default), with its single rules over it."""
+    return _profile(rules_of(name))
+
+
+def _profile(rules: dict[str, Any]) -> Profile:
+    chosen = PROFILES.get(rules.get("profile", PRIVATE.name), PRIVATE)
+    return Profile.from_dict(chosen.as_dict() | rules) if rules else chosen
+
+
+def file_limit(name: str, settings: Settings) -> int:
+    """Bytes of the largest file an index takes."""
+    rules = rules_of(name)
+    strict = _profile(rules).name == STRICT.name
+    return int(
+        rules.get("max_file_size", min(settings.max_file_size, STRICT_FILE_LIMIT) if strict else settings.max_file_size)
+    )
+
+
+def project_limit(name: str, settings: Settings) -> int | None:
+    """Bytes all files of a project uploaded here may have together; None for any number."""
+    rules = rules_of(name)
+    if "max_project_size" in rules:
+        return int(rules["max_project_size"])
+    if settings.max_project_size is None and _profile(rules).name == STRICT.name:
+        return STRICT_PROJECT_LIMIT
+    return settings.max_project_size

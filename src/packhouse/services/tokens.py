@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from packaging.utils import InvalidName, canonicalize_name
-
 from packhouse.catalogue.models import Index, Token, User
+from packhouse.domain.names import check_name, normalize
 from packhouse.domain.permissions import TOKEN_ACTIONS
 from packhouse.errors import Kind, refuse
 from packhouse.services.access import HINT_LENGTH, digest_of, is_token, mint
@@ -159,13 +158,8 @@ def _indexes(names: Iterable[str]) -> list[str]:
 def _projects(names: Iterable[str]) -> list[str]:
     wanted = set()
     for name in names:
-        try:
-            wanted.add(canonicalize_name(name, validate=True))
-        except InvalidName as error:
-            message = (
-                f"The project name {name[:60]!r} is invalid; expected letters, digits, dots, hyphens, underscores."
-            )
-            raise refuse(Kind.INVALID, "name-invalid", message, "project") from error
+        check_name(name)
+        wanted.add(normalize(name))
     return sorted(wanted)
 
 

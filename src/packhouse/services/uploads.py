@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishing one file: judged against the form, the catalogue and itself; then blobs, then one transaction.
+
+All faults are reported together, in the precedence order of the upload contract: form (B), metadata (C), project and
+permission (D), file (E). What the catalogue says is asked twice: before the archive is judged, and in the
+transaction that publishes, which decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError
+
+from packhouse.config import Settings
+from packhouse.domain.core_metadata import CoreMetadata
+from packhouse.domain.filenames import SdistFilename, WheelFilename, parse_filename
+from packhouse.domain.names import is_valid_name, normalize
+from packhouse.domain.permissions import Action, Identity, may
+from packhouse.domain.policy import Profile
+from packhouse.domain.upload_form import FILETYPES, UploadForm, differences, form_warnings, judge_form, read_form
+from packhouse.domain.versions import canonical
+from packhouse.domain.wording import shown
+from packhouse.errors import Fault, Kind, PackhouseError
+from packhouse.services import access, placing, upload_rules
+from packhouse.services.indexes import file_limit, profile_of
+from packhouse.services.upload_rules import Candidate
+
+if TYPE_CHECKING:
+    from packhouse.services.judging import Judgement
+    from packhouse.services.resources import Resources
+    from packhouse.storage.incoming import Incoming
+
+__all__ = ["Outcome", "UploadForm", "begin", "file_limit", "publish", "read_form"]
+
+Parsed = WheelFilename | SdistFilename
+ATTEMPTS = 3
+"""Times a transaction is tried that lost a race for a unique row; each time it sees what the winner wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A published file: `created` is False when it was there already, byte for byte."""
+
+    message: str
+    created: bool
+    warnings: tuple[Fault, ...] = ()
+
+
+def begin(identity: Identity, index_name: str) -> None:
+    """Refuse who may not upload to the index at all, before the body is read."""
+    right = access.index_right(identity, index_name)
+    may(identity, Action.UPLOAD, index=right).demand()
+
+
+def publish(
+    form: UploadForm, incoming: Incoming | None, resources: Resources, identity: Identity, index_name: str
+) -> Outcome:
+    """Publish a received file, or raise everything that is wrong with it; nothing of a refused one remains.
+
+    Raises PackhouseError of the kind of the first fault. The caller discards `incoming` afterwards.
+    """
+    profile = profile_of(index_name)
+    wrong = judge_form(form)
+    if incoming is None or form.filename is None:
+        raise PackhouseError(Kind.INVALID, *(wrong or [_no_file()]))
+    parsed, in_file = _judge_envelope(form, incoming, {fault.field for fault in wrong})
+    if wrong or parsed is None:
+        raise PackhouseError(Kind.INVALID, *wrong, *in_file)
+    candidate = _candidate(form, parsed, incoming)
+    refusal = upload_rules.refusal(identity, index_name, candidate, profile, resources)
+    if refusal is not None and (refusal.kind is not Kind.INVALID or not in_file):
+        raise refusal
+    if in_file:
+        raise PackhouseError(Kind.INVALID, *(refusal.faults if refusal else ()), *in_file)
+    if upload_rules.is_there(candidate, index_name):
+        return _nothing_new(candidate)
+    judgement = resources.judge.judge(incoming.path, form.filename, profile)
+    core = _demand_sound(judgement)
+    warnings = (*form_warnings(form), *judgement.warnings, *differences(form, core))
+    return _commit(candidate, judgement, warnings, incoming, resources, identity, index_name)
+
+
+def _no_file() -> Fault:
+    return Fault("file-missing", "Upload payload does not have a file; send it as 'content'.", "content")
+
+
+def _judge_envelope(form: UploadForm, incoming: Incoming, known: set[str]) -> tuple[Parsed | None, list[Fault]]:
+    """What filename, form and bytes say of each other (E1 to E4, E8, E16 to E18, E20, E22, E23).
+
+    The fields in `known` are wrong already by themselves.
+    """
+    faults: list[Fault] = []
+    filename = form.filename or ""
+    try:
+        parsed: Parsed | None = parse_filename(filename)
+    except PackhouseError as error:
+        parsed = None
+        faults += error.faults
+    extension = FILETYPES.get(form.filetype)
+    if extension and parsed is not None and not filename.endswith(extension):
+        message = (
+            f"Filename {shown(filename)} must end in {extension!r} for filetype {form.filetype!r}; send the right one."
+        )
+        faults.insert(0, Fault("extension-mismatch", message, "filetype"))
+    if incoming.size == 0:
+        faults.append(Fault("file-empty", "The file is empty; build it again and send that.", "content"))
+    faults += [fault for fault in _digest_faults(form, incoming) if fault.field not in known]
+    if parsed is not None:
+        faults += _agreement(form, parsed)
+    return parsed, faults
+
+
+def _digest_faults(form: UploadForm, incoming: Incoming) -> list[Fault]:
+    digests = incoming.digests()
+    pairs = (
+        ("sha256_digest", form.sha256_digest, digests.sha256),
+        ("blake2_256_digest", form.blake2_256_digest, digests.blake2b_256),
+        ("md5_digest", form.md5_digest, digests.md5),
+    )
+    return [
+        Fault(
+            "digest-mismatch",
+            f"The {name} does not match the uploaded file, whose digest is {found}; send it again.",
+            name,
+        )
+        for name, given, found in pairs
+        if given and given != found
+    ]
+
+
+def _agreement(form: UploadForm, parsed: Parsed) -> list[Fault]:
+    """E17 and E23: the form speaks of the project and version the filename names."""
+    faults = []
+    if is_valid_name(form.name) and normalize(form.name) != parsed.name:
+        expected = normalize(form.name).replace("-", "_")
+        message = (
+            f"Start filename for {shown(form.name)} with {expected!r}; {shown(parsed.filename)} is of another project."
+        )
+        faults.append(Fault("name-mismatch", message, "name"))
+    if _identity_of(form.version) not in {None, canonical(parsed.raw_version)}:
+        message = (
+            f"Version in filename should be {shown(form.version)} not {parsed.raw_version!r}; send what was built."
+        )
+        faults.append(Fault("version-mismatch", message, "version"))
+    return faults
+
+
+def _identity_of(version: str) -> str | None:
+    try:
+        return canonical(version)
+    except PackhouseError:
+        return None
+
+
+def _candidate(form: UploadForm, parsed: Parsed, incoming: Incoming) -> Candidate:
+    return Candidate(
+        parsed=parsed,
+        display_name=form.name,
+        canonical=canonical(parsed.raw_version),
+        digests=incoming.digests(),
+        size=incoming.size,
+    )
+
+
+def _demand_sound(judgement: Judgement) -> CoreMetadata:
+    """The metadata of a judged file, or all its faults: those of the metadata (C) before those of the archive (E)."""
+    faults = sorted(judgement.faults, key=lambda fault: fault.field == "content")
+    if faults or judgement.core is None:
+        raise PackhouseError(Kind.INVALID, *(faults or [_no_metadata()]))
+    core: CoreMetadata = judgement.core
+    return core
+
+
+def _no_metadata() -> Fault:
+    return Fault("metadata-missing", "The file holds no metadata that can be read; build it again.", "content")
+
+
+def _nothing_new(candidate: Candidate) -> Outcome:
+    return Outcome(f"{candidate.parsed.filename} is here already, byte for byte.", created=False)
+
+
+def _commit(
+    candidate: Candidate,
+    judgement: Judgement,
+    warnings: tuple[Fault, ...],
+    incoming: Incoming,
+    resources: Resources,
+    identity: Identity,
+    index_name: str,
+) -> Outcome:
+    """Make the bytes durable, then the rows that name them."""
+    metadata_sha256 = resources.blobs.put(judgement.metadata)
+    incoming.keep()
+    judged = placing.Judged(candidate, judgement, metadata_sha256, warnings)
+    if not _place(judged, resources, identity, index_name):
+        return _nothing_new(candidate)
+    return Outcome(f"{candidate.parsed.filename} is published.", created=True, warnings=warnings)
+
+
+def _place(judged: placing.Judged, resources: Resources, identity: Identity, index_name: str) -> bool:
+    """Publish, again when another won a race for a row of ours: what it wrote then decides."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return placing.place(judged, resources, identity, index_name)
+        except IntegrityError:
+            continue
+    return placing.place(judged, resources, identity, index_name)
+
+
+def profile_for(index_name: str, settings: Settings) -> tuple[Profile, int]:
+    """The profile of an index and its file limit in bytes, for pages that explain them."""
+    return profile_of(index_name), file_limit(index_name, settings)
