@@ -87,6 +87,6 @@ def test_total_on_garbage(match: str, since: str, now: float) -> None:
 
 def test_hostile_170_a_huge_header_is_quick() -> None:
     header = ",".join(f'"{n}"' for n in range(1_000_000))
-    began = time.perf_counter()
+    began = time.process_time()
     assert not etag_matches(header, ETAG)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 2

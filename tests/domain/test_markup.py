@@ -53,9 +53,9 @@ def test_tags(text: str, tags: list[Tag]) -> None:
     ],
 )
 def test_nothing_makes_it_slow(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     list(read_tags(piece * (1_000_000 // len(piece))))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 5
 
 
 @given(
