@@ -43,7 +43,7 @@ check: $(TOOLS) ## format, lint, types, imports and the fast tests: under a minu
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log || { cat .lint-imports.log; exit 1; }
-	@$(BIN)/python -m pytest -q -n 2 -m "$(FAST)"
+	@PACKHOUSE_TEST_PROFILE=quick $(BIN)/python -m pytest -q -m "$(FAST)"
 
 bench: $(TOOLS) system ## measure ours beside nginx (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from packhouse.config import Settings
@@ -23,6 +24,10 @@ from tests.infra.postgresql import Cluster
 
 if TYPE_CHECKING:  # takes a tenth of a second that most tests need not spend
     from playwright.sync_api import Browser
+
+hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=100, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("PACKHOUSE_TEST_PROFILE", "thorough"))
 
 DATA = pytest.StashKey[Path]()
 
