@@ -35,6 +35,11 @@ def reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
     """The reply for whoever asks: a page with a way on for people, `api_reply` for programs."""
     if request.path_info.startswith(API_PATHS) or "text/html" not in request.headers.get("Accept", ""):
         return api_reply(request, error)
+    return page_reply(request, error)
+
+
+def page_reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
+    """The reply for people: a page that says what happened and has a way on."""
     status = STATUS[error.kind]
     context = {"status": status, "sentences": [one_line(fault.message) for fault in error.faults]}
     body = loader.select_template([f"{status}.html", "error.html"]).render(context, request)

@@ -6,15 +6,55 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver
 
 from packhouse.domain.permissions import Action
-from packhouse.web import assets, errors, health, metrics
+from packhouse.web import assets, documents, errors, files, health, home, legacy, metrics, projects, simple, xmlrpc
 from packhouse.web.account_urls import account_routes
-from packhouse.web.routing import route
+from packhouse.web.routing import View, route
+
+READ_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+def reads(pattern: str, view: View, name: str | None = None, *, regex: bool = False) -> URLPattern:
+    """A route of the read APIs, which other sites' scripts may ask too."""
+    return route(pattern, view, action=Action.READ, methods=READ_METHODS, name=name, regex=regex)
+
+
+def index_routes(prefix: str) -> list[URLPattern]:
+    """The read and upload APIs of an index whose addresses begin with `prefix` (a regular expression)."""
+    patterns: list[tuple[str, View]] = [
+        (r"simple$", simple.add_slash),
+        (r"simple/$", simple.root),
+        (r"simple/(?P<name>[^/]+)$", simple.add_slash),
+        (r"(?:simple|legacy/\+simple)/(?P<name>[^/]+)/$", simple.project),  # hatch asks below the upload address
+        (r"simple/(?P<rest>.*)$", simple.unknown),
+        (r"(?:legacy/)?files/(?P<sha256>[0-9a-f]{64})/(?P<filename>[^/]+)$", files.file),
+    ]
+    return [
+        *(reads(prefix + pattern, view, regex=True) for pattern, view in patterns),
+        route(prefix + r"legacy/?$", legacy.upload, action=Action.UPLOAD, methods=("POST",), regex=True),
+    ]
+
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # what people look at
+    route("", home.home, action=Action.READ, name="home"),
+    route("help/", home.help_page, action=Action.READ, name="help"),
+    route("project/<str:name>/", projects.project, action=Action.READ, name="project"),
+    route("project/<str:name>/<str:version>/", projects.release, action=Action.READ, name="release"),
+    route("user/<str:name>/", projects.user, action=Action.READ, name="user"),
+    *account_routes,
+    # what programs read: an index, and documents about `main`
+    *index_routes(r"^"),
+    *index_routes(r"^index/(?P<index>[a-z0-9][a-z0-9-]*)/"),
+    reads(r"^pypi/(?P<name>[^/]+)/json/?$", documents.project_json, regex=True),
+    reads(r"^pypi/(?P<name>[^/]+)/(?P<version>[^/]+)/json/?$", documents.release_json, regex=True),
+    reads("rss/updates.xml", documents.updates_feed, "feed-updates"),
+    reads("rss/packages.xml", documents.projects_feed, "feed-projects"),
+    reads("rss/project/<str:name>/releases.xml", documents.releases_feed, "feed-releases"),
+    route(r"^(?:pypi/?|RPC2)$", xmlrpc.endpoint, action=Action.READ, methods=("POST",), regex=True),
+    # what machines ask
     route("healthz", health.healthz, action=Action.ANYONE),
     route("readyz", health.readyz, action=Action.ANYONE),
     route("metrics", metrics.metrics, action=Action.ANYONE),  # judges for itself: scrapers have no session
-    *account_routes,
     route("static/<slug:digest>/<path:name>", assets.serve, action=Action.ANYONE, name="static"),
 ]
 

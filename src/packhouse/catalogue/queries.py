@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few read queries of the web pages, the JSON API and the feeds; each a fixed number, whatever the data's size.
+
+What is shown is judged here once: a placement that stands in the index now, of a project that is not deleted and
+not quarantined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery
+
+from packhouse.catalogue.models import (
+    File,
+    FileDescription,
+    Invitation,
+    Placement,
+    Project,
+    ProjectStatus,
+    Release,
+    Role,
+    User,
+    Yank,
+)
+from packhouse.domain.listing import Status
+from packhouse.domain.project_json import FileFacts, ProjectFacts, ReleaseFacts
+from packhouse.domain.versions import sort_key
+
+OWNERS_FIRST = "-role"  # "owner" sorts after "maintainer"
+
+
+def find_project(index: str, name: str) -> Project | None:
+    """A project that this index knows: not deleted, and placed in it now or once."""
+    placed = Placement.objects.filter(index__name=index, project=OuterRef("pk"))
+    return Project.objects.filter(Exists(placed), name=name, deleted_serial=None).first()
+
+
+def status_of(project: Project) -> tuple[Status, str]:
+    """The project's status now, with its reason."""
+    row = ProjectStatus.objects.filter(project=project, to_serial=None).values_list("status", "reason").first()
+    return (Status(row[0]), row[1]) if row else (Status.ACTIVE, "")
+
+
+def project_facts(index: str, project: Project) -> ProjectFacts:
+    """Everything the pages and the JSON API tell of a project, releases ascending; no files while quarantined.
+
+    Core metadata of all files comes along, descriptions do not: see `with_description`.
+    """
+    status, _reason = status_of(project)
+    rows = [] if status is Status.QUARANTINED else list(_placed(index, project))
+    by_release: dict[str, list[FileFacts]] = {}
+    for row in rows:
+        by_release.setdefault(row["file__release__version"], []).append(_file(row))
+    releases = tuple(
+        ReleaseFacts(version=version, files=tuple(sorted(files, key=lambda file: file.filename)))
+        for version, files in sorted(by_release.items(), key=lambda item: sort_key(item[0]))
+    )
+    people = tuple((role.capitalize(), user) for role, user in project_people(project.name))
+    return ProjectFacts(project.name, project.display_name, project.serial, releases, people)
+
+
+def _names(text: str) -> list[str]:
+    return text.split()
+
+
+_FIELDS = _names(
+    "filename packagetype python_version sha256 blake2b_256 md5 size uploaded_at requires_python metadata_sha256"
+    " metadata_served metadata release__version uploaded_by__username"
+)
+
+
+def _placed(index: str, project: Project) -> Iterable[dict[str, Any]]:
+    rows: Iterable[dict[str, Any]] = (
+        Placement.objects.filter(index__name=index, project=project, to_serial=None)
+        .annotate(yanked=Max("file__yanks__reason", filter=Q(file__yanks__to_serial=None)))
+        .values("yanked", *(f"file__{name}" for name in _FIELDS))
+    )
+    return rows
+
+
+def _file(row: dict[str, Any]) -> FileFacts:
+    return FileFacts(
+        filename=row["file__filename"],
+        packagetype=row["file__packagetype"],
+        python_version=row["file__python_version"],
+        sha256=row["file__sha256"],
+        blake2b_256=row["file__blake2b_256"],
+        md5=row["file__md5"],
+        size=row["file__size"],
+        upload_time=row["file__uploaded_at"],
+        requires_python=row["file__requires_python"] or None,
+        metadata_sha256=row["file__metadata_sha256"] if row["file__metadata_served"] else None,
+        yanked=row["yanked"],
+        core=row["file__metadata"],
+    )
+
+
+def uploaders(index: str, project: Project) -> dict[str, str]:
+    """Who uploaded which file: filename -> user name."""
+    rows = Placement.objects.filter(index__name=index, project=project, to_serial=None, file__uploaded_by__isnull=False)
+    return dict(rows.values_list("file__filename", "file__uploaded_by__username"))
+
+
+def description_of(release: ReleaseFacts) -> FileDescription | None:
+    """The README to show for a release: of its first wheel, else of its first file."""
+    wheels = [file for file in release.files if file.packagetype == "bdist_wheel"]
+    first = min(wheels or release.files, key=lambda file: (file.upload_time, file.filename), default=None)
+    if first is None:
+        return None
+    return FileDescription.objects.filter(file__filename=first.filename).first()
+
+
+def project_people(name: str) -> list[tuple[str, str]]:
+    """(role, user name) of a project, owners first."""
+    rows = Role.objects.filter(project__name=name).order_by(OWNERS_FIRST, "user__username")
+    return list(rows.values_list("role", "user__username"))
+
+
+def root_names(index: str) -> list[tuple[str, str, int]]:
+    """(normalized name, display name, serial) of every project on the root page of an index, by name."""
+    placed = Placement.objects.filter(index__name=index, project=OuterRef("pk"))
+    quarantined = ProjectStatus.objects.filter(project=OuterRef("pk"), to_serial=None, status=Status.QUARANTINED.value)
+    rows = Project.objects.filter(Exists(placed), ~Exists(quarantined), deleted_serial=None).order_by("name")
+    return list(rows.values_list("name", "display_name", "serial"))
+
+
+@dataclass(frozen=True, slots=True)
+class NewRelease:
+    """A release as lists of news show it."""
+
+    name: str
+    display_name: str
+    version: str
+    summary: str
+    published: datetime
+    author: str
+
+
+def newest_releases(index: str, count: int, project: str = "") -> list[NewRelease]:
+    """The newest releases that have a file in the index now, newest first; of one project when named."""
+    placed = Placement.objects.filter(index__name=index, file__release=OuterRef("pk"), to_serial=None)
+    quarantined = ProjectStatus.objects.filter(
+        project=OuterRef("project"), to_serial=None, status=Status.QUARANTINED.value
+    )
+    releases = Release.objects.filter(Exists(placed), ~Exists(quarantined), project__deleted_serial=None)
+    if project:
+        releases = releases.filter(project__name=project)
+    rows = list(releases.select_related("project").order_by("-created_serial")[:count])
+    core = _first_metadata([row.pk for row in rows])
+    return [
+        NewRelease(
+            row.project.name,
+            row.project.display_name,
+            row.version,
+            str(core.get(row.pk, {}).get("summary") or ""),
+            row.created_at,
+            str(core.get(row.pk, {}).get("author_email") or ""),
+        )
+        for row in rows
+    ]
+
+
+def _first_metadata(releases: list[int]) -> dict[int, dict[str, Any]]:
+    rows = File.objects.filter(release__in=releases).order_by("release", "-serial").values_list("release", "metadata")
+    return dict(rows)
+
+
+def newest_projects(index: str, count: int) -> list[NewRelease]:
+    """The newest projects of an index, newest first, each with its first release."""
+    placed = Placement.objects.filter(index__name=index, project=OuterRef("pk"), to_serial=None)
+    projects = Project.objects.filter(Exists(placed), deleted_serial=None).order_by("-created_serial")[:count]
+    return [NewRelease(p.name, p.display_name, "", "", p.created_at, "") for p in projects]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much an index holds now."""
+
+    projects: int
+    releases: int
+    files: int
+
+
+def counts(index: str) -> Counts:
+    """How much an index holds now, in one query."""
+    found = Placement.objects.filter(index__name=index, to_serial=None, project__deleted_serial=None).aggregate(
+        projects=Count("project", distinct=True), releases=Count("file__release", distinct=True), files=Count("pk")
+    )
+    return Counts(**found)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProject:
+    """A project in a person's own list, with its newest release ("" and None without one)."""
+
+    name: str
+    normalized: str
+    role: str
+    status: str
+    version: str
+    summary: str
+    published: datetime | None
+
+
+def projects_of(user: User, index: str = "main") -> list[OwnProject]:
+    """The projects a person has a role in, by name: three queries, however many they are."""
+    newest = Placement.objects.filter(index__name=index, project=OuterRef("project"), to_serial=None)
+    rows = list(
+        Role.objects.filter(user=user, project__deleted_serial=None)
+        .annotate(file=Subquery(newest.order_by("-file__serial").values("file")[:1]))
+        .order_by("project__name")
+        .values_list("project__display_name", "project__name", "role", "file")
+    )
+    files = {file.pk: file for file in File.objects.select_related("release").filter(pk__in=[row[3] for row in rows])}
+    statuses = dict(
+        ProjectStatus.objects.filter(project__roles__user=user, to_serial=None).values_list("project__name", "status")
+    )
+    return [_own(row, files.get(row[3]), statuses.get(row[1], Status.ACTIVE.value)) for row in rows]
+
+
+def _own(row: tuple[str, str, str, int | None], file: File | None, status: str) -> OwnProject:
+    display, name, role, _ = row
+    if file is None:
+        return OwnProject(display, name, role, status, "", "", None)
+    summary = str(file.metadata.get("summary") or "")
+    return OwnProject(display, name, role, status, file.release.version, summary, file.uploaded_at)
+
+
+def public_projects_of(user: User, index: str = "main") -> list[OwnProject]:
+    """What everybody may see of a person's projects: those with a file in the index, not quarantined."""
+    return [p for p in projects_of(user, index) if p.version and p.status != Status.QUARANTINED.value]
+
+
+def open_invitations(user: User, now: datetime) -> list[Invitation]:
+    """Invitations a person has not answered."""
+    rows = Invitation.objects.filter(user=user, state="open", expires_at__gt=now)
+    return list(rows.select_related("project", "invited_by").order_by("created_at"))
+
+
+def yanked_files(project: Project) -> dict[str, str]:
+    """Filename -> reason of the files yanked now."""
+    rows = Yank.objects.filter(file__project=project, to_serial=None).annotate(filename=F("file__filename"))
+    return dict(rows.values_list("filename", "reason"))

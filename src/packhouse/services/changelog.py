@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal as mirrors and feeds read it: the project entries of one index, oldest first.
+
+The words of the actions are those of the public index's changelog, since mirrors match on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from packhouse.catalogue.models import JournalEntry, Project
+from packhouse.services.journal import PROJECT_FACTS, Fact, last_serial
+
+LIMIT = 50_000
+"""Entries in one answer, as at the public index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry: display name, version or None, time, action in words, serial."""
+
+    name: str
+    version: str | None
+    at: datetime
+    action: str
+    serial: int
+
+
+def changes_since(index: str, serial: int, limit: int = LIMIT) -> list[Change]:
+    """The project entries of an index after `serial`, ascending; two queries whatever their number."""
+    rows = list(
+        JournalEntry.objects.filter(serial__gt=serial, index_name__in=("", index), kind__in=PROJECT_FACTS)
+        .exclude(project="")
+        .order_by("serial")[:limit]
+    )
+    names = dict(Project.objects.filter(name__in={row.project for row in rows}).values_list("name", "display_name"))
+    return [
+        Change(names.get(row.project, row.project), row.version or None, row.at, _action(row), row.serial)
+        for row in rows
+    ]
+
+
+def newest_serial() -> int:
+    """The serial mirrors start from; 0 for an empty journal."""
+    return last_serial()
+
+
+def _action(row: JournalEntry) -> str:
+    detail = row.detail or {}
+    words = {
+        Fact.PROJECT_CREATED: "create",
+        Fact.PROJECT_DELETED: "remove project",
+        Fact.PROJECT_STATUS: f"{detail.get('status', 'active')} project",
+        Fact.RELEASE_NEW: "new release",
+        Fact.RELEASE_DELETED: "remove release",
+        Fact.FILE_ADDED: f"add {detail.get('python_version', 'file')} file {row.filename}",
+        Fact.FILE_DELETED: f"remove file {row.filename}",
+        Fact.FILE_YANKED: f"yank file {row.filename}",
+        Fact.FILE_UNYANKED: f"unyank file {row.filename}",
+        Fact.ROLE_ADDED: f"add {detail.get('role', 'role')} {detail.get('username', '')}".strip(),
+    }
+    return words.get(Fact(row.kind), row.kind)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files and their core metadata at the origin.
+
+Behind an edge of ours (it proves itself by `X-Packhouse-Edge`) the answer names the blob instead of carrying it;
+without one the bytes, or the range asked for, are streamed from here.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from functools import lru_cache
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.crypto import salted_hmac
+
+from packhouse.domain.headers import Headers, file_headers, preflight_headers, surrogate_keys
+from packhouse.domain.offers import FileAnswer, FileOffer, answer_file
+from packhouse.domain.permissions import ReadMode
+from packhouse.services import access, files
+from packhouse.web import resources
+from packhouse.web.reading import lower_headers, may_read
+from packhouse.web.simple import make, plainly_missing
+
+
+@plainly_missing
+def file(request: HttpRequest, sha256: str, filename: str, index: str = "main") -> HttpResponseBase:
+    """`/files/<sha256>/<filename>` and the same with `.metadata`."""
+    right = may_read(request, index)
+    if request.method == "OPTIONS":
+        return make(204, preflight_headers(files=True))
+    offer = _offer(sha256, filename, right.name, public=right.read is ReadMode.PUBLIC)
+    if _behind_edge(request):
+        return _hand_off(offer, right.name)
+    answer = answer_file(offer, request.method or "GET", lower_headers(request), now=time.time())
+    return _stream(offer, answer)
+
+
+def _offer(sha256: str, filename: str, index: str, *, public: bool) -> FileOffer:
+    """The bytes behind an address, or the refusal (MISSING, FORBIDDEN)."""
+    wanted, metadata = (
+        (filename.removesuffix(".metadata"), True) if filename.endswith(".metadata") else (filename, False)
+    )
+    found = files.offered_file(index, sha256, wanted, metadata=metadata)
+    modified = int(found.uploaded_at.timestamp())
+    blob = found.metadata_sha256 or "" if metadata else found.sha256
+    headers = file_headers(
+        filename=filename,
+        sha256=blob,
+        modified=modified,
+        keys=surrogate_keys(index, found.project),
+        public=public,
+        metadata=metadata,
+    )
+    size = found.size if not metadata else resources.get().blobs.stat(blob) or 0
+    return FileOffer(blob, size, f'"{blob}"', modified, headers, public=public)
+
+
+def _behind_edge(request: HttpRequest) -> bool:
+    return hmac.compare_digest(request.headers.get("X-Packhouse-Edge", ""), edge_secret())
+
+
+@lru_cache(maxsize=1)
+def edge_secret() -> str:
+    """What an edge of this server proves itself with, derived from the signing key."""
+    return str(salted_hmac("packhouse.edge", "hand-over", algorithm="sha256").hexdigest())
+
+
+def _hand_off(offer: FileOffer, index: str) -> HttpResponse:
+    headers: Headers = (
+        *offer.headers,
+        ("x-packhouse-blob", offer.blob),
+        ("x-packhouse-size", str(offer.size)),
+        ("x-packhouse-audience", access.audience_of(index)),
+    )
+    return make(200, headers)
+
+
+def _stream(offer: FileOffer, answer: FileAnswer) -> HttpResponseBase:
+    if answer.start == answer.end:
+        return make(answer.status, answer.headers)
+    chunks = resources.get().blobs.open(offer.blob, answer.start, answer.end)
+    response = StreamingHttpResponse(chunks, status=answer.status)
+    del response["Content-Type"]
+    for name, value in answer.headers:
+        response[name] = value
+    return response

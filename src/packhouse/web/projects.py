@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages people read about a project, a release, a person."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from packaging.requirements import InvalidRequirement, Requirement
+
+from packhouse.catalogue import queries
+from packhouse.catalogue.models import FileDescription, Project, User
+from packhouse.domain.names import is_valid_name, normalize
+from packhouse.domain.permissions import Action, may
+from packhouse.domain.project_json import (
+    FileFacts,
+    ProjectFacts,
+    ReleaseFacts,
+    find_release,
+    latest_release,
+)
+from packhouse.domain.versions import parse_version
+from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.services import access
+from packhouse.web.reading import readable, web_identity
+
+
+@readable
+def project(request: HttpRequest, name: str) -> HttpResponse:
+    """`/project/<name>/`: the latest release of a project; other spellings are redirected."""
+    found = find(name)
+    if name != found.name:
+        return HttpResponsePermanentRedirect(reverse("project", args=[found.name]))
+    facts = queries.project_facts("main", found)
+    return render(
+        request, "project.html", _context(request, found, facts, latest_release(facts.releases), pinned=False)
+    )
+
+
+@readable
+def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
+    """`/project/<name>/<version>/`: one release; other spellings of the version are redirected."""
+    found = find(name)
+    facts = queries.project_facts("main", found)
+    shown = find_release(facts.releases, version)
+    if shown is None:
+        raise refuse(Kind.MISSING, "release-unknown", f"{found.display_name} has no release {version[:60]!r} here.")
+    if (name, version) != (found.name, shown.version):
+        return HttpResponsePermanentRedirect(reverse("release", args=[found.name, shown.version]))
+    return render(request, "release.html", _context(request, found, facts, shown, pinned=True))
+
+
+@readable
+def user(request: HttpRequest, name: str) -> HttpResponse:
+    """`/user/<name>/`: a person and the projects of theirs that everybody may see."""
+    person = User.objects.filter(username_key=name.lower(), is_active=True).first()
+    if person is None:
+        raise refuse(Kind.MISSING, "user-missing", f"There is no user {name[:60]!r} here.")
+    if name != person.username:
+        return HttpResponsePermanentRedirect(reverse("user", args=[person.username]))
+    return render(request, "user.html", {"person": person, "projects": queries.public_projects_of(person)})
+
+
+def find(name: str) -> Project:
+    """The project of this name in any spelling; raises MISSING."""
+    found = queries.find_project("main", normalize(name)) if is_valid_name(name) else None
+    if found is None:
+        raise missing_project(name)
+    return found
+
+
+def missing_project(name: str) -> PackhouseError:
+    """The refusal for a name nobody knows."""
+    return refuse(
+        Kind.MISSING, "project-unknown", f"There is no project {name[:60]!r} here; search for it, or publish it."
+    )
+
+
+def _context(
+    request: HttpRequest, found: Project, facts: ProjectFacts, shown: ReleaseFacts | None, *, pinned: bool
+) -> dict[str, Any]:
+    status, reason = queries.status_of(found)
+    latest = latest_release(facts.releases)
+    uploaded_by = queries.uploaders("main", found) if shown else {}
+    return {
+        "project": {
+            "name": found.display_name,
+            "normalized": found.name,
+            "status": status.value,
+            "status_reason": reason,
+        },
+        "release": shown_release(shown, queries.description_of(shown)) if shown else None,
+        "latest": latest.version if latest else "",
+        "pinned": pinned,
+        "files": [shown_file(file, uploaded_by.get(file.filename, "")) for file in (shown.files if shown else ())],
+        "history": [_history(entry, shown) for entry in reversed(facts.releases)],
+        "maintainers": [{"role": role.lower(), "username": name} for role, name in facts.roles],
+        "may_manage": _may_manage(request, found),
+    }
+
+
+def _may_manage(request: HttpRequest, found: Project) -> bool:
+    identity = web_identity(request)
+    if identity.anonymous:
+        return False
+    return may(identity, Action.YANK, project=access.project_right(identity, found.name)).allowed
+
+
+def shown_release(facts: ReleaseFacts, description: FileDescription | None) -> dict[str, Any]:
+    """What a page says about a release: the facts of its metadata, ordered for reading."""
+    core = facts.core
+    return {
+        "version": facts.version,
+        "summary": core.get("summary") or "",
+        "published": min((file.upload_time for file in facts.files), default=None),
+        "yanked": facts.yanked,
+        "prerelease": parse_version(facts.version).is_prerelease,
+        "requires_python": core.get("requires_python") or "",
+        "license": core.get("license_expression") or _short(core.get("license")),
+        "keywords": list(core.get("keywords") or ()),
+        **{key: core.get(key) or "" for key in ("author", "author_email", "maintainer", "maintainer_email")},
+        "classifiers": _grouped(core.get("classifiers") or ()),
+        "extras": list(core.get("provides_extra") or ()),
+        "links": links(core),
+        "dependencies": _dependencies(core.get("requires_dist") or ()),
+        "description_html": description.html if description else "",
+        "description_text": description.text if description and not description.html else "",
+    }
+
+
+def _short(text: str | None) -> str:
+    """The first line of a licence field, which may hold the whole licence."""
+    first = (text or "").strip().partition("\n")[0]
+    return first if len(first) <= 100 else f"{first[:99]}…"
+
+
+def _grouped(classifiers: Any) -> list[tuple[str, list[str]]]:
+    groups: dict[str, list[str]] = {}
+    for classifier in sorted(classifiers):
+        group, _, value = classifier.partition(" :: ")
+        groups.setdefault(group, []).append(value or group)
+    return list(groups.items())
+
+
+def links(core: Any) -> list[dict[str, Any]]:
+    """The project's links: http(s) ones alone, none of them vouched for; each label once."""
+    given = [("Homepage", core.get("home_page")), ("Download", core.get("download_url"))]
+    given += [(label, url) for label, url in core.get("project_urls") or ()]
+    shown: dict[str, str] = {}
+    for label, url in given:
+        if url and is_web_address(url):
+            shown.setdefault(label, url)
+    return [{"label": label, "url": url, "verified": False} for label, url in shown.items()]
+
+
+def is_web_address(url: str) -> bool:
+    """Whether this is an http or https address of a host, without credentials in it."""
+    try:
+        parts = urlsplit(url.strip())
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        return False
+
+
+def _dependencies(requirements: Any) -> list[dict[str, Any]]:
+    """Requirements grouped by the extra that asks for them, those always wanted first."""
+    groups: dict[str, list[str]] = {}
+    for text in requirements:
+        extra, shown = _extra_of(text)
+        groups.setdefault(extra, []).append(shown)
+    return [{"extra": extra, "requirements": groups[extra]} for extra in sorted(groups)]
+
+
+def _extra_of(text: str) -> tuple[str, str]:
+    try:
+        marker = str(Requirement(text).marker or "")
+    except InvalidRequirement:
+        return "", text
+    for quote_mark in ('"', "'"):
+        start = marker.find(f"extra == {quote_mark}")
+        if start >= 0:
+            return marker[start + 10 :].partition(quote_mark)[0], text
+    return "", text
+
+
+def shown_file(file: FileFacts, uploaded_by: str) -> dict[str, Any]:
+    """A row of the table of files."""
+    url = f"/files/{file.sha256}/{quote(file.filename, safe='')}"
+    wheel = file.packagetype == "bdist_wheel"
+    return {
+        "filename": file.filename,
+        "url": url,
+        "size": file.size,
+        "sha256": file.sha256,
+        "uploaded": file.upload_time,
+        "kind": "wheel" if wheel else "sdist",
+        "tags": "-".join(file.filename.removesuffix(".whl").split("-")[-3:]) if wheel else "",
+        "yanked": file.yanked,
+        "metadata_url": f"{url}.metadata" if file.metadata_sha256 else "",
+        "uploaded_by": uploaded_by,
+    }
+
+
+def _history(entry: ReleaseFacts, shown: ReleaseFacts | None) -> dict[str, Any]:
+    return {
+        "version": entry.version,
+        "published": min((file.upload_time for file in entry.files), default=None),
+        "files": len(entry.files),
+        "yanked": entry.yanked is not None,
+        "prerelease": parse_version(entry.version).is_prerelease,
+        "current": shown is not None and entry.version == shown.version,
+    }

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the views of the read APIs share: who asks, and may they."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponseBase
+
+from packhouse.domain.permissions import ANONYMOUS, Action, Identity, IndexRight, ReadMode, may
+from packhouse.services import access
+from packhouse.web import resources
+
+
+def lower_headers(request: HttpRequest) -> dict[str, str]:
+    """The request's headers with lower-case names, as the pure functions want them."""
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def api_identity(request: HttpRequest) -> Identity:
+    """Who the Authorization header speaks for; anonymous without one, UNAUTHENTICATED when it is no good."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return ANONYMOUS
+    return access.authenticate(header, resources.get().clock())
+
+
+def may_read(request: HttpRequest, index: str) -> IndexRight:
+    """The asker's right on an index, or the refusal: 404 for an unknown index, 401 or 403 for a closed one.
+
+    Credentials are not looked at for a public index: what anybody may read is not refused to a bad token.
+    """
+    right = access.index_right(ANONYMOUS, index)
+    if right.read is ReadMode.PUBLIC:
+        return right
+    identity = api_identity(request)
+    right = access.index_right(identity, index)
+    may(identity, Action.READ, index=right).demand()
+    return right
+
+
+def web_identity(request: HttpRequest) -> Identity:
+    """Who is signed in; anonymous otherwise."""
+    return access.identity_of_user(request.user) if request.user.is_authenticated else ANONYMOUS
+
+
+def readable(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A page for people about `main`: those who may not read it are asked to sign in, or told so."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        right = access.index_right(ANONYMOUS, "main")
+        if right.read is not ReadMode.PUBLIC:
+            identity = web_identity(request)
+            if identity.anonymous:
+                return redirect_to_login(request.get_full_path())
+            may(identity, Action.READ, index=access.index_right(identity, "main")).demand()
+        return view(request, *args, **kwargs)
+
+    return guarded

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading an upload's body: multipart/form-data, streamed, bounded before anything is kept.
+
+The file part goes chunk by chunk into the blob store's incoming file (which hashes it on the way); text fields are
+kept in memory within limits. Nothing here judges what the fields mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from multipart import (
+    MultipartError,
+    MultipartSegment,
+    ParserLimitReached,
+    PushMultipartParser,
+    StrictParserError,
+    parse_options_header,
+)
+
+from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.storage.blobs import Incoming
+
+CHUNK = 256 * 1024
+MAX_PARTS = 1000
+MAX_HEADER_LINE = 8 * 1024
+MAX_BOUNDARY = 200
+MAX_FIELD = 64 * 1024
+MAX_DESCRIPTION = 2 * 1024 * 1024
+MAX_FIELDS_TOTAL = 4 * 1024 * 1024
+MAX_EPILOGUE = 64
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+REPEATABLE = _names(
+    "classifiers platform supported_platform dynamic license_file license_files provides_extra requires_dist"
+    " provides_dist obsoletes_dist requires_external requires provides obsoletes import_name import_names"
+    " import_namespace import_namespaces project_urls"
+)
+"""Fields a form may hold several times; every other known field stands there once."""
+
+SINGLE = _names(
+    ":action protocol_version filetype pyversion comment md5_digest sha256_digest blake2_256_digest attestations"
+    " gpg_signature content metadata_version name version summary description description_content_type home_page"
+    " download_url author author_email maintainer maintainer_email license license_expression requires_python"
+    " keywords"
+)
+"""Fields a form may hold once."""
+
+
+class Stream(Protocol):
+    """What a body is read from."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Return up to `size` bytes, b"" at the end."""
+        ...
+
+
+@dataclass(slots=True)
+class Received:
+    """A decoded body: text fields in order, and the file part, still to be kept or discarded."""
+
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    filename: str | None = None
+    incoming: Incoming | None = None
+
+    def discard(self) -> None:
+        """Remove the temporary file, if there is one."""
+        if self.incoming is not None:
+            self.incoming.discard()
+
+
+def boundary_of(content_type: str, content_encoding: str) -> str:
+    """The boundary of a multipart/form-data body; refuses other types (UNSUPPORTED) and odd boundaries (INVALID)."""
+    if content_encoding and content_encoding.lower() != "identity":
+        raise refuse(
+            Kind.UNSUPPORTED, "body-encoded", f"Content-Encoding is {content_encoding!r}; send the body unencoded."
+        )
+    media_type, options = parse_options_header(content_type)
+    if media_type.lower() != "multipart/form-data":
+        found = media_type or "missing"
+        raise refuse(
+            Kind.UNSUPPORTED, "body-type", f"Content-Type is {found}, expected multipart/form-data; use an upload tool."
+        )
+    boundary = str(options.get("boundary", ""))
+    if not boundary or len(boundary) > MAX_BOUNDARY:
+        raise _bad_body(f"its boundary has {len(boundary)} characters, expected 1 to {MAX_BOUNDARY}")
+    return boundary
+
+
+def receive(
+    stream: Stream, boundary: str, content_length: int | None, start: Callable[[], Incoming], limit: int
+) -> Received:
+    """Read one body to its end. `limit` bounds the file in bytes; `start` opens the place its bytes go to.
+
+    Raises PackhouseError (INVALID for a malformed body, TOO_LARGE over a limit) after removing what was written.
+    """
+    reader = _Reader(start, limit)
+    try:
+        reader.read(
+            _chunks(stream, content_length),
+            PushMultipartParser(boundary, max_header_size=MAX_HEADER_LINE, max_segment_count=MAX_PARTS, strict=True),
+        )
+    except BaseException:
+        reader.received.discard()
+        raise
+    return reader.received
+
+
+def _chunks(stream: Stream, content_length: int | None) -> Iterator[bytes]:
+    """The body in chunks; one that ends early simply ends, and the parser says so."""
+    left = content_length
+    while left is None or left > 0:
+        chunk = stream.read(CHUNK if left is None else min(CHUNK, left))
+        if not chunk:
+            return
+        if left is not None:
+            left -= len(chunk)
+        yield chunk
+
+
+class _Reader:
+    """The state between two parser events."""
+
+    def __init__(self, start: Callable[[], Incoming], limit: int) -> None:
+        self.received = Received()
+        self._start = start
+        self._limit = limit
+        self._segment: MultipartSegment | None = None
+        self._text = bytearray()
+        self._total = 0
+
+    def read(self, chunks: Iterator[bytes], parser: PushMultipartParser) -> None:
+        epilogue = 0
+        try:
+            for chunk in chunks:
+                try:
+                    for event in parser.parse(chunk):
+                        self._take(event)
+                except StrictParserError as error:
+                    # bytes after the end: a final line break is usual, more is not
+                    epilogue += len(chunk)
+                    if "after end" not in str(error) or chunk.strip() or epilogue > MAX_EPILOGUE:
+                        raise
+                    return
+            parser.close()
+        except ParserLimitReached as error:
+            raise _bad_body(f"{error}".lower()) from error
+        except MultipartError as error:
+            raise _bad_body(f"{error}".lower()) from error
+
+    def _take(self, event: MultipartSegment | bytes | bytearray | None) -> None:
+        if event is None:
+            self._end()
+        elif isinstance(event, MultipartSegment):
+            self._begin(event)
+        elif self._segment is not None and self._segment.name == "content":
+            self._write(bytes(event))
+        else:
+            self._add_text(event)
+
+    def _begin(self, segment: MultipartSegment) -> None:
+        self._segment = segment
+        self._text.clear()
+        name = segment.name or ""
+        if name in SINGLE and (name in self.received.fields or (name == "content" and self.received.incoming)):
+            raise refuse(
+                Kind.INVALID, "field-repeated", f"The field {name!r} was sent more than once; send it once.", name
+            )
+        if name == "content":
+            self._begin_file(segment)
+        elif segment.filename is not None and name != "gpg_signature":
+            raise refuse(Kind.INVALID, "field-is-file", f"{name}: should not be a file; send it as a text field.", name)
+        if (segment.charset or "utf-8").lower().replace("_", "-") not in {"utf-8", "utf8", "us-ascii", "ascii"}:
+            raise _bad_body(f"the field {name!r} declares the charset {segment.charset!r}, expected utf-8")
+
+    def _begin_file(self, segment: MultipartSegment) -> None:
+        if segment.filename is None:
+            raise refuse(
+                Kind.INVALID,
+                "content-not-a-file",
+                "The field 'content' is plain text; send the file itself.",
+                "content",
+            )
+        disposition = segment.header("Content-Disposition", "") or ""
+        if "filename*" in disposition.lower():
+            raise refuse(
+                Kind.INVALID,
+                "filename-extended",
+                "The file's name was sent as 'filename*'; send it as a plain ASCII 'filename' alone.",
+                "content",
+            )
+        self.received.filename = segment.filename
+        self.received.incoming = self._start()
+
+    def _write(self, data: bytes) -> None:
+        incoming = self.received.incoming
+        if incoming is None:  # pragma: no cover - _begin_file always sets it
+            raise _bad_body("the file has no beginning")
+        if incoming.size + len(data) > self._limit:
+            raise too_large(self._limit)
+        incoming.write(data)
+
+    def _add_text(self, data: bytes | bytearray) -> None:
+        name = (self._segment.name if self._segment else "") or ""
+        self._text += data
+        self._total += len(data)
+        limit = MAX_DESCRIPTION if name in {"description", "attestations", "gpg_signature"} else MAX_FIELD
+        if len(self._text) > limit or self._total > MAX_FIELDS_TOTAL:
+            raise refuse(
+                Kind.TOO_LARGE,
+                "field-too-large",
+                f"The field {name!r} is larger than {limit} bytes, or all fields than {MAX_FIELDS_TOTAL}; shorten it.",
+                name,
+            )
+
+    def _end(self) -> None:
+        segment, self._segment = self._segment, None
+        name = (segment.name if segment else "") or ""
+        if name in {"content", "gpg_signature"}:
+            return
+        try:
+            text = self._text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise refuse(
+                Kind.INVALID, "field-not-utf8", f"The field {name!r} is not valid UTF-8; send it as UTF-8.", name
+            ) from error
+        self.received.fields.setdefault(name, []).append(text)
+
+
+def too_large(limit: int) -> PackhouseError:
+    """The refusal of a file over the limit (bytes)."""
+    return refuse(
+        Kind.TOO_LARGE,
+        "file-too-large",
+        f"File too large: the limit here is {limit} bytes; make the file smaller or ask an administrator.",
+        "content",
+    )
+
+
+def _bad_body(why: str) -> PackhouseError:
+    return refuse(Kind.INVALID, "body-malformed", f"The body is no sound multipart/form-data: {why}; send it again.")

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simple repository API at the origin: pages of an index, complete answers with or without an edge before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from packhouse.domain.headers import CacheRules, Headers, error_headers, preflight_headers, redirect_headers
+from packhouse.domain.names import is_valid_name, normalize
+from packhouse.domain.negotiation import Representation, choose_representation
+from packhouse.domain.page import Page, answer_page
+from packhouse.domain.permissions import IndexRight, ReadMode
+from packhouse.errors import Kind, PackhouseError
+from packhouse.services import pages
+from packhouse.web import resources
+from packhouse.web.reading import lower_headers, may_read
+
+NOT_FOUND = b"404 Not Found"
+
+
+def plainly_missing(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """What a service says is missing (an index, a file) is answered like any unknown address of the read APIs."""
+
+    @wraps(view)
+    def answering(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except PackhouseError as error:
+            if error.kind is not Kind.MISSING:
+                raise
+            return make(404, error_headers(len(NOT_FOUND)), NOT_FOUND)
+
+    return answering
+
+
+@plainly_missing
+def root(request: HttpRequest, index: str = "main") -> HttpResponse:
+    """`/simple/`: every project of the index."""
+    right = may_read(request, index)
+    return _answer(request, right, "")
+
+
+@plainly_missing
+def project(request: HttpRequest, name: str, index: str = "main") -> HttpResponse:
+    """`/simple/<name>/`: every file of a project; another spelling is redirected to the normalized one."""
+    right = may_read(request, index)
+    if not is_valid_name(name):
+        return missing(right)
+    normalized = normalize(name)
+    if name != normalized:
+        return _redirect(request, f"../{normalized}/", right)
+    return _answer(request, right, normalized)
+
+
+@plainly_missing
+def add_slash(request: HttpRequest, index: str = "main", name: str = "") -> HttpResponse:
+    """`/simple` and `/simple/<name>`: to the same with a slash (the name normalized on the way)."""
+    right = may_read(request, index)
+    if name and not is_valid_name(name):
+        return missing(right)
+    return _redirect(request, f"{normalize(name) if name else 'simple'}/", right)
+
+
+@plainly_missing
+def unknown(request: HttpRequest, index: str = "main", rest: str = "") -> HttpResponse:
+    """Anything else below `/simple/`."""
+    return missing(may_read(request, index))
+
+
+def preflight(request: HttpRequest) -> HttpResponse:
+    """OPTIONS on a page."""
+    return make(204, preflight_headers())
+
+
+def missing(right: IndexRight) -> HttpResponse:
+    """The 404 of the read APIs."""
+    return make(404, error_headers(len(NOT_FOUND), public=_public(right)), NOT_FOUND)
+
+
+def make(status: int, headers: Headers, body: bytes = b"") -> HttpResponse:
+    """A Django response with exactly these headers."""
+    response = HttpResponse(body, status=status)
+    del response["Content-Type"]
+    for name, value in headers:
+        response[name] = value
+    return response
+
+
+def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponse:
+    if request.method == "OPTIONS":
+        return preflight(request)
+    headers = lower_headers(request)
+    representation = choose_representation(headers.get("accept"), request.META.get("QUERY_STRING", ""))
+    if representation is None:
+        return _not_acceptable(right)
+    page = pages.read_page(right.name, name, representation.kind)
+    if page is None:
+        return missing(right)
+    rules = CacheRules(max_age=resources.get().settings.page_max_age)
+    status, sent, body = answer_page(
+        page, request.method or "GET", headers, representation, now=time.time(), rules=rules
+    )
+    return _with_audience(make(status, sent, body), page)
+
+
+def _with_audience(response: HttpResponse, page: Page) -> HttpResponse:
+    if page.audience:
+        response["X-Packhouse-Audience"] = page.audience
+    return response
+
+
+def _not_acceptable(right: IndexRight) -> HttpResponse:
+    types = ", ".join(r.value for r in Representation)
+    body = f"None of the types in Accept can be sent; this page comes as {types}.\n".encode()
+    return make(406, error_headers(len(body), public=_public(right)), body)
+
+
+def _redirect(request: HttpRequest, location: str, right: IndexRight) -> HttpResponse:
+    query = request.META.get("QUERY_STRING", "")
+    return make(301, redirect_headers(f"{location}?{query}" if query else location, public=_public(right)))
+
+
+def _public(right: IndexRight) -> bool:
+    return right.read is ReadMode.PUBLIC
