@@ -16,7 +16,7 @@ StartServer = Callable[..., Server]
 
 
 def test_claim_link_on_the_terminal_and_in_a_private_file(start_server: StartServer):
-    server = start_server()
+    server = start_server(fresh=True)
     file = server.data / "first-admin"
     link = file.read_text(encoding="ascii").strip()
     assert link.startswith(f"{server.url}/admin/claim/")

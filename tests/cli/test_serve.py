@@ -56,7 +56,7 @@ def test_corrupted_database(tmp_path: Path):
 
 
 def test_everything_written_is_private(start_server: StartServer):
-    server = start_server()
+    server = start_server(fresh=True)
     server.get("/readyz")
     assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
     for file in server.data.rglob("*"):
