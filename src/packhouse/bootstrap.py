@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -71,33 +71,29 @@ def start(settings: Settings, *, edge: bool = True) -> int:
 
     Everything that can be refused is refused here, before the first worker starts.
     """
-    from packhouse.site import logs
-    from packhouse.site.folder import lock_folder, prepare_folder
+    from packhouse.site import logs, shared_numbers
+    from packhouse.site.folder import fill_reserve, free_reserve, lock_folder, prepare_folder
     from packhouse.site.listening import listen
 
     logs.set_up(settings.log_format)
     prepare_folder(settings.data)
     lock = lock_folder(settings.data)
+    free_reserve(settings.data)
     listener = listen(settings.host, settings.port)
     settings = replace(settings, port=listener.getsockname()[1])
-    share_metrics(settings)
-    prepare(settings)
-    welcome(settings)
-    from packhouse.site.supervisor import Supervisor
+    numbers = shared_numbers.share(settings.data)
+    try:
+        prepare(settings)
+        welcome(settings)
+        fill_reserve(settings.data)
+        from packhouse.site.supervisor import Supervisor
 
-    supervisor = Supervisor(lambda place: work(settings, place), listener.detach(), settings.workers)
-    status = supervisor.run()
-    close_databases()
-    lock.release()
-    return status
-
-
-def share_metrics(settings: Settings) -> None:
-    """Give the workers an empty folder in which they add up their numbers; before prometheus_client is imported."""
-    folder = settings.data / "metrics"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        supervisor = Supervisor(lambda place: work(settings, place), listener.detach(), settings.workers)
+        return supervisor.run()
+    finally:
+        close_databases()
+        shared_numbers.unshare(settings.data, numbers)
+        lock.release()
 
 
 def prepare(settings: Settings) -> None:
@@ -114,10 +110,11 @@ def prepare(settings: Settings) -> None:
 
 def close_databases() -> None:
     """Close this thread's connections; the last to close a SQLite database folds its log into it."""
-    from django.db import connections
+    from django.db import Error, connections
 
     for connection in connections.all():
-        connection.ensure_connection()
+        with suppress(Error):
+            connection.ensure_connection()
         connection.close()
 
 

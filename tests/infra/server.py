@@ -112,8 +112,8 @@ class Server:
         """What it has printed so far, both streams."""
         return self.log.read_text(encoding="utf-8")
 
-    def wait(self) -> None:
-        """Wait until `/readyz` answers 200."""
+    def wait(self, path: str = "/readyz") -> None:
+        """Wait until a path answers 200."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -122,7 +122,7 @@ class Server:
             if found:
                 self.url = found[-1]  # the log may begin with an earlier server of the same folder
                 with contextlib.suppress(OSError):
-                    if self.get("/readyz")[0] == 200:
+                    if self.get(path)[0] == 200:
                         return
             time.sleep(0.02)
         raise AssertionError(f"the server did not start:\n{self.output()}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,12 +26,18 @@ def address(settings: Settings) -> str:
 
 def show(settings: Settings) -> None:
     """One line on where the server is, one on its data, and what this version can't do."""
-    print(_head(settings), flush=True)
+    _say(_head(settings))
 
 
 def show_first(settings: Settings, claim: str, file: Path) -> None:
     """The first start: how to become the administrator, and the exact lines for publishing and installing."""
-    print(f"{_head(settings)}\n{_claim(claim, file)}\n{lines(address(settings))}", flush=True)
+    _say(f"{_head(settings)}\n{_claim(claim, file)}\n{lines(address(settings))}")
+
+
+def _say(text: str) -> None:
+    """Print it; a terminal that is gone or a full disk is no reason not to serve."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def _head(settings: Settings) -> str:

@@ -17,6 +17,8 @@ COMMANDS = {
     "user": "Make accounts.",
     "token": "Make, list and revoke API tokens.",
     "index": "Make and show indexes, and say who may read them.",
+    "gc": "Remove stored bytes that nothing names, abandoned temporary files and ended sessions.",
+    "doctor": "Examine the data folder and say what is wrong with it.",
 }
 """Every command with its line of help; the command `x-y` is `x_y` in the module `packhouse.cli.x_y`."""
 

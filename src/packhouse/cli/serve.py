@@ -30,9 +30,10 @@ from packhouse.cli.options import data_option
 def serve(
     host: str | None, port: int | None, data: str | None, workers: int | None, upstream: str | None, edge: str
 ) -> None:
-    """Start the server: makes the data folder at the first start, then answers until Ctrl-C.
+    """Start the server.
 
-    Ctrl-C or SIGTERM lets transfers in flight finish (up to 30 seconds), then ends with exit status 0.
+    The first start makes the data folder. Ctrl-C or SIGTERM lets transfers in flight finish (up to 30 seconds), then ends
+    with exit status 0.
     """
     from packhouse import config
     from packhouse.bootstrap import start

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +41,7 @@ def is_new(data: Path) -> bool:
     return not (data / "secret-key").exists()
 
 
-def existing_folder(data: Path) -> None:
+def existing_folder(data: Path, *, writable: bool = True) -> None:
     """Refuse a folder that no server has been started on, for the commands that work beside one."""
     if not data.is_dir():
         raise refuse(
@@ -51,7 +53,8 @@ def existing_folder(data: Path) -> None:
             "data-not-ours",
             f"{data} holds no Packhouse data; name the server's data folder with --data, or start `packhouse serve`.",
         )
-    _check_writable(data)
+    if writable:
+        _check_writable(data)
 
 
 def _check_writable(data: Path) -> None:
@@ -77,7 +80,8 @@ class Lock:
 
     def release(self) -> None:
         """Let the next server have the folder."""
-        os.ftruncate(self.descriptor, 0)
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.descriptor, 0)
         os.close(self.descriptor)
 
 
@@ -103,8 +107,9 @@ def lock_folder(data: Path, patience: float = 5.0) -> Lock:
                 " stop it first or choose another --data.",
             )
         time.sleep(0.05)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    with contextlib.suppress(OSError):  # a full disk; the lock holds without the number in it
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
     return Lock(descriptor)
 
 
@@ -124,3 +129,22 @@ def lock_holder(data: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return process
+
+
+RESERVE = 4 * 1024**2
+"""Bytes set aside while there is room, so that a server can start on a full disk: SQLite needs some to open a file."""
+
+
+def free_reserve(data: Path) -> None:
+    """Give up the reserve when the disk is full."""
+    if shutil.disk_usage(data).free < RESERVE:
+        (data / "reserve").unlink(missing_ok=True)
+
+
+def fill_reserve(data: Path) -> None:
+    """Set the reserve aside when there is ample room."""
+    file = data / "reserve"
+    if not file.exists() and shutil.disk_usage(data).free > 4 * RESERVE:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "wb") as out, contextlib.suppress(OSError):
+            os.posix_fallocate(out.fileno(), 0, RESERVE)
