@@ -32,8 +32,8 @@ def serve(
 ) -> None:
     """Start the server.
 
-    The first start makes the data folder. Ctrl-C or SIGTERM lets transfers in flight finish (up to 30 seconds), then ends
-    with exit status 0.
+    The first start makes the data folder. Ctrl-C or SIGTERM lets transfers in flight finish (30 seconds at most),
+    then ends with exit status 0.
     """
     from packhouse import config
     from packhouse.bootstrap import start
