@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-
 from tests.corpus import make_wheel
 from tests.infra.browser import chromium
 from tests.infra.server import Server
