@@ -33,6 +33,11 @@ def test_a_template_has_nothing_inline(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
+def test_a_tag_stands_on_one_line(name: str) -> None:
+    assert not re.search(r"\{%[^%]*\n", _source(name)), "Django shows such a tag as text"
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_loads_nothing_from_elsewhere(name: str) -> None:
     assert not re.search(r"(src|href)=\"(https?:)?//", _source(name))
 

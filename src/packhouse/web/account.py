@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -39,7 +41,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         made, secret = _create(user, form)
         form = form if secret is None else TokenForm(projects=_projects_of(user))
-    rows = _with_use(tokens.tokens_of(user))
+    rows = _sorted(_with_use(tokens.tokens_of(user)), request.GET.get("sort", ""))
     context = {
         "form": form,
         "tokens": rows,
@@ -111,6 +113,28 @@ def _with_use(rows: list[Token]) -> list[dict[str, Any]]:
         {"token": row, "use": marks.get(row.pk), "expired": row.expires_at is not None and row.expires_at <= moment}
         for row in rows
     ]
+
+
+def _sorted(rows: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
+    """The rows by `name`, `used` or `ends`, reversed with a minus before it; as they are for anything else."""
+    key = _TOKEN_ORDERS.get(order.removeprefix("-"))
+    return sorted(rows, key=key, reverse=order.startswith("-")) if key else rows
+
+
+def _last_use(row: dict[str, Any]) -> float:
+    return row["use"].used_at.timestamp() if row["use"] else 0.0
+
+
+def _end(row: dict[str, Any]) -> float:
+    ends = row["token"].expires_at
+    return ends.timestamp() if ends else inf
+
+
+_TOKEN_ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "name": lambda row: row["token"].name.lower(),
+    "used": _last_use,
+    "ends": _end,
+}
 
 
 def _projects_of(user: User) -> list[str]:

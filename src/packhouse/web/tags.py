@@ -94,12 +94,12 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def line(*parts: object, shell: bool = True, large: bool = False) -> SafeString:
-    """A line, or lines, to copy, joined from its parts. `shell` puts a prompt before it that is not copied."""
+    """A line to copy, joined from its parts; ⏎ begins another. `shell` puts a prompt before it that is not copied."""
     return format_html(
         '<div class="line{}"><code{}>{}</code><button type="button" class="copy">Copy</button></div>',
         " line-large" if large else "",
         mark_safe(' class="shell"') if shell else "",
-        _unbroken_options("".join(str(part) for part in parts)),
+        _unbroken_options("".join(str(part) for part in parts).replace("⏎", "\n")),
     )
 
 
