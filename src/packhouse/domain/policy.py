@@ -28,6 +28,9 @@ class Profile:
     allow_direct_urls: bool = True  # Requires-Dist: a @ https://...
     allow_startup_code: bool = True  # *.pth that import, sitecustomize.py
 
+    largest_unpacked: int = 8 * 1024**3  # bytes of an archive's contents
+    images: str = "block"  # in descriptions: block, or allow
+
     # Which names may be taken
     longest_name: int = 128  # characters
     allow_lookalike_names: bool = True
@@ -69,6 +72,7 @@ STRICT = Profile(
     allow_broken_descriptions=False,
     allow_unlisted_platforms=False,
     allow_direct_urls=False,
+    largest_unpacked=2 * 1024**3,
     longest_name=64,
     allow_lookalike_names=False,
     allow_stdlib_names=False,

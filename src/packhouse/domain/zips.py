@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading ZIP archives so strictly that there is only one reading (APPNOTE.TXT 6.3).
+
+Some readers follow the central directory from the end of the file, others the local headers from its start. An archive
+is accepted when both find the same: the local entries lie end to end from byte 0 to the central directory, each agrees
+with its central record, the end records follow at once, and nothing comes after them. There is no recovery.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from struct import Struct
+from typing import BinaryIO
+
+from packhouse.domain.archive_limits import CHUNK, MOST_MEMBERS, BadArchive, check_path, check_unpacked, folded
+from packhouse.domain.wording import shown
+
+_LOCAL = Struct("<4s2B4HL2L2H")
+_CENTRAL = Struct("<4s4B4HL2L5H2L")
+_END = Struct("<4s4H2LH")
+_END64 = Struct("<4sQ2H2L4Q")
+_LOCATOR = Struct("<4sLQL")
+_PAIR = Struct("<QQ")
+_LONGEST_COMMENT = 0xFFFF
+_NONE32 = 0xFFFFFFFF
+_UTF8 = 0x800
+_HARMLESS_FLAGS = _UTF8 | 0x6  # names in UTF-8; how hard deflate tried
+_STORED, _DEFLATED = 0, 8
+_ZIP64, _UNICODE_PATH = 0x0001, 0x7075
+_LARGEST_DIRECTORY = 64 * 1024 * 1024  # bytes of the central directory
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file or directory of an archive. Sizes and offsets are in bytes; `data` is where its bytes start."""
+
+    name: str
+    raw_name: bytes
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    offset: int
+    data: int = 0
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether the name says that this is a directory."""
+        return self.name.endswith("/")
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """Where the central directory lies, and how many records it has."""
+
+    offset: int
+    size: int
+    records: int
+
+
+class ZipArchive:
+    """An archive that has passed the structural check; its members' bytes are checked when they are read."""
+
+    def __init__(self, file: BinaryIO, size: int, largest_unpacked: int) -> None:
+        """Read the structure of `file` of `size` bytes; raises BadArchive."""
+        self._file = file
+        self._size = size
+        directory = _find_directory(file, size)
+        central = _read_central(_read_at(file, directory.offset, directory.size), directory.records)
+        _check_names(central)
+        check_unpacked(sum(member.size for member in central), size, largest_unpacked)
+        self.members = _check_local(file, sorted(central, key=lambda member: member.offset), directory.offset)
+
+    def chunks(self, member: Member) -> Iterator[bytes]:
+        """The member's bytes; raises BadArchive when they are not what its header says."""
+        crc = total = 0
+        pieces = self._stored(member) if member.method == _STORED else self._inflated(member)
+        for piece in pieces:
+            total += len(piece)
+            if total > member.size:
+                raise BadArchive("zip-size-mismatch", f"{shown(member.name)} holds more bytes than its header says")
+            crc = zlib.crc32(piece, crc)
+            yield piece
+        if total != member.size:
+            raise BadArchive("zip-size-mismatch", f"{shown(member.name)} holds fewer bytes than its header says")
+        if crc != member.crc:
+            raise BadArchive("zip-crc", f"{shown(member.name)} does not have the checksum of its header")
+
+    def read(self, member: Member, largest: int) -> bytes:
+        """All of a member that has at most `largest` bytes."""
+        if member.size > largest:
+            raise BadArchive(
+                "archive-member-too-large",
+                f"{shown(member.name)} has {member.size} bytes: expected at most {largest}",
+            )
+        return b"".join(self.chunks(member))
+
+    def _stored(self, member: Member) -> Iterator[bytes]:
+        self._file.seek(member.data)
+        left = member.packed
+        while left:
+            piece = self._file.read(min(left, CHUNK))
+            if not piece:
+                raise BadArchive("zip-malformed", "The archive ends too early")
+            left -= len(piece)
+            yield piece
+
+    def _inflated(self, member: Member) -> Iterator[bytes]:
+        """Inflate in pieces of bounded size; the stream must end exactly where the member does."""
+        inflater = zlib.decompressobj(-15)
+        try:
+            for packed in self._stored(member):
+                piece = inflater.decompress(packed, CHUNK)
+                while piece:
+                    yield piece
+                    piece = inflater.decompress(inflater.unconsumed_tail, CHUNK) if inflater.unconsumed_tail else b""
+                if inflater.unused_data:
+                    raise BadArchive("zip-size-mismatch", f"{shown(member.name)} holds bytes after its compressed data")
+            rest = inflater.flush()
+        except zlib.error:
+            raise BadArchive("zip-malformed", f"{shown(member.name)} can't be inflated") from None
+        if rest:
+            yield rest
+        if not inflater.eof:
+            raise BadArchive("zip-malformed", f"{shown(member.name)} is cut short")
+
+
+def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    data = file.read(size)
+    if len(data) != size:
+        raise BadArchive("zip-malformed", "The archive ends too early")
+    return data
+
+
+def _find_directory(file: BinaryIO, size: int) -> _Directory:
+    """Follow the end records; they must stand right behind the central directory, at the very end of the file."""
+    if size < _END.size:
+        raise BadArchive("archive-unreadable", "The file is not a ZIP archive")
+    start = max(0, size - _END.size - _LONGEST_COMMENT - _LOCATOR.size - _END64.size)
+    tail = _read_at(file, start, size - start)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < _END.size:
+        raise BadArchive("archive-unreadable", "The file is not a ZIP archive")
+    _, disk, first_disk, here, records, length, offset, comment = _END.unpack_from(tail, at)
+    _check_comment(tail[at + _END.size :], comment)
+    if disk or first_disk or here != records:
+        raise BadArchive("zip-malformed", "The archive is spread over several disks")
+    end = start + at
+    found = _Directory(offset, length, records)
+    if tail[max(0, at - _LOCATOR.size) :][:4] == b"PK\x06\x07":
+        found, end = _read_end64(tail, at, start, found)
+    if found.records > MOST_MEMBERS or found.size > _LARGEST_DIRECTORY:
+        raise BadArchive("archive-too-many-members", f"The archive has more than {MOST_MEMBERS} members")
+    if found.offset + found.size != end:
+        raise BadArchive("zip-mismatch", "The central directory does not end where the end records begin")
+    return found
+
+
+def _check_comment(comment: bytes, length: int) -> None:
+    if len(comment) != length:
+        raise BadArchive("zip-trailing-data", "The archive has bytes after its end, or a comment cut short")
+    if not all(32 <= byte < 127 or byte in {9, 10, 13} for byte in comment) or b"PK" in comment:
+        raise BadArchive("zip-comment", "The archive's comment is not plain ASCII text")
+
+
+def _read_end64(tail: bytes, at: int, start: int, end: _Directory) -> tuple[_Directory, int]:
+    """The zip64 end record and its locator, right before the end record at `tail[at]`; and where they begin."""
+    begin = at - _LOCATOR.size - _END64.size
+    if begin < 0 or tail[begin : begin + 4] != b"PK\x06\x06":
+        raise BadArchive("zip-zip64", "The zip64 end record is not where its locator stands")
+    _, disk, offset, disks = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
+    _, size, _, _, *disk_numbers, here, records, length, directory = _END64.unpack_from(tail, begin)
+    if disk or disks != 1 or any(disk_numbers) or here != records:
+        raise BadArchive("zip-zip64", "The archive is spread over several disks")
+    if offset != start + begin or size != _END64.size - 12:
+        raise BadArchive("zip-zip64", "The zip64 end record has another place or size than it says")
+    short = ((end.offset, directory, _NONE32), (end.size, length, _NONE32), (end.records, records, 0xFFFF))
+    if any(given not in {value, none} for given, value, none in short):
+        raise BadArchive("zip-zip64", "The two end records disagree")
+    return _Directory(directory, length, records), start + begin
+
+
+def _read_central(data: bytes, records: int) -> list[Member]:
+    members = []
+    at = 0
+    while at < len(data):
+        if len(data) - at < _CENTRAL.size:
+            raise BadArchive("zip-malformed", "The central directory is cut short")
+        fields = _CENTRAL.unpack_from(data, at)
+        if fields[0] != b"PK\x01\x02":
+            raise BadArchive("zip-malformed", "The central directory holds an unknown record")
+        name_size, extra_size, comment_size = fields[12:15]
+        at += _CENTRAL.size
+        if at + name_size + extra_size + comment_size > len(data):
+            raise BadArchive("zip-malformed", "The central directory is cut short")
+        if comment_size:
+            raise BadArchive("zip-entry-comment", "A record of the central directory has a comment")
+        raw_name = data[at : at + name_size]
+        extra = data[at + name_size : at + name_size + extra_size]
+        members.append(_central_member(fields, raw_name, extra))
+        at += name_size + extra_size
+    if len(members) != records:
+        raise BadArchive("zip-mismatch", "The central directory has another number of records than the end record says")
+    if not members:
+        raise BadArchive("archive-unreadable", "The archive is empty")
+    return members
+
+
+def _central_member(fields: tuple[int, ...], raw_name: bytes, extra: bytes) -> Member:
+    flags, method = fields[5:7]
+    crc, packed, size = fields[9:12]
+    disk, _, attributes, offset = fields[15:]
+    name = _decode_name(raw_name, flags)
+    size, packed, offset = _widened(extra, raw_name, name, (size, packed, offset), local=False)
+    if disk:
+        raise BadArchive("zip-malformed", "The archive is spread over several disks")
+    _check_method(name, flags, method, packed, size)
+    _check_mode(name, attributes >> 16, size)
+    return Member(name, raw_name, flags, method, crc, packed, size, offset)
+
+
+def _decode_name(raw: bytes, flags: int) -> str:
+    """The name: UTF-8 when flagged so, else ASCII, for other readers would guess another encoding."""
+    try:
+        return raw.decode("utf-8" if flags & _UTF8 else "ascii")
+    except UnicodeDecodeError:
+        raise BadArchive("zip-name", f"The name {ascii(raw[:60])[1:]} is not UTF-8, or not flagged so") from None
+
+
+def _check_method(name: str, flags: int, method: int, packed: int, size: int) -> None:
+    if flags & 0x8:
+        raise BadArchive("zip-data-descriptor", f"{shown(name)} has a data descriptor")
+    if flags & ~_HARMLESS_FLAGS:
+        raise BadArchive("zip-encrypted", f"{shown(name)} is encrypted or patched")
+    if method not in {_STORED, _DEFLATED}:
+        raise BadArchive("zip-compression", f"{shown(name)} is compressed by method {method}: expected deflate")
+    if method == _STORED and packed != size:
+        raise BadArchive("zip-size-mismatch", f"{shown(name)} is stored, but in another size")
+
+
+def _check_mode(name: str, mode: int, size: int) -> None:
+    """Of what a member may be: a file, or an empty directory; not a link, not a device, not set-user-id."""
+    directory = name.endswith("/")
+    kind = mode & 0o170000
+    if kind not in {0, 0o040000 if directory else 0o100000} or mode & 0o6000:
+        raise BadArchive("archive-special-member", f"{shown(name)} is a link, a device or set-user-id")
+    if directory and size:
+        raise BadArchive("zip-malformed", f"The directory {shown(name)} holds data")
+
+
+def _widened(
+    extra: bytes, raw_name: bytes, name: str, values: tuple[int, int, int], *, local: bool
+) -> tuple[int, int, int]:
+    """Size, packed size and offset with what zip64 says of them; checks every extra field on the way."""
+    fields = _extra_fields(extra) if extra else {}
+    if _UNICODE_PATH in fields:
+        _check_unicode_path(fields[_UNICODE_PATH], raw_name, name)
+    open_ones = [index for index, value in enumerate(values) if value == _NONE32]
+    wide = fields.get(_ZIP64)
+    if wide is None and not open_ones:
+        return values
+    if local and open_ones:
+        open_ones = [0, 1] if values[:2] == (_NONE32, _NONE32) else []
+    if wide is None or not open_ones or len(wide) != 8 * len(open_ones):
+        raise BadArchive("zip-zip64", f"{shown(name)} has a zip64 field of the wrong size, too many or none")
+    widened = list(values)
+    for place, index in enumerate(open_ones):
+        widened[index] = int.from_bytes(wide[8 * place : 8 * place + 8], "little")
+    return widened[0], widened[1], widened[2]
+
+
+def _extra_fields(extra: bytes) -> dict[int, bytes]:
+    """Extra fields by id; they must fill the space exactly."""
+    fields: dict[int, bytes] = {}
+    at = 0
+    while at < len(extra):
+        kind = int.from_bytes(extra[at : at + 2], "little")
+        size = int.from_bytes(extra[at + 2 : at + 4], "little")
+        data = extra[at + 4 : at + 4 + size]
+        if len(extra) - at < 4 or len(data) != size:
+            raise BadArchive("zip-extra-field", "An extra field is cut short")
+        if kind in fields and kind in {_ZIP64, _UNICODE_PATH}:
+            raise BadArchive("zip-extra-field", "An extra field that must stand once stands twice")
+        fields[kind] = data
+        at += 4 + size
+    return fields
+
+
+def _check_unicode_path(field: bytes, raw_name: bytes, name: str) -> None:
+    """The Info-ZIP Unicode path may only repeat the name."""
+    same = field[:1] == b"\x01" and field[1:5] == zlib.crc32(raw_name).to_bytes(4, "little")
+    if not same or field[5:] != name.encode():
+        raise BadArchive("zip-extra-field", f"{shown(name)} has another name in an extra field")
+
+
+def _check_names(members: list[Member]) -> None:
+    files: set[str] = set()
+    directories: set[str] = set()
+    for member in members:
+        path = member.name[:-1] if member.is_directory else member.name
+        check_path(path)
+        key = folded(path)
+        same_kind = directories if member.is_directory else files
+        if key in same_kind:
+            raise BadArchive("archive-duplicate-member", f"The archive holds {shown(member.name)} twice")
+        same_kind.add(key)
+    parents = _parents(files | directories)
+    if not files.isdisjoint(parents | directories):
+        clash = min(files & (parents | directories))
+        raise BadArchive("archive-duplicate-member", f"The archive holds {shown(clash)} both as file and as directory")
+
+
+def _parents(paths: set[str]) -> set[str]:
+    """All directories above these paths."""
+    parents: set[str] = set()
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in parents:
+            parents.add(parent)
+            parent = parent.rpartition("/")[0]
+    return parents
+
+
+def _check_local(file: BinaryIO, central: list[Member], end: int) -> list[Member]:
+    """Compare each local header with its central record; the entries must fill the file up to `end` without a gap."""
+    at = 0
+    members = []
+    for member in central:
+        if member.offset != at:
+            code = "zip-overlap" if member.offset < at else "zip-unlisted-data"
+            raise BadArchive(code, f"{shown(member.name)} does not begin where the member before it ends")
+        data = _check_entry(file, member)
+        at = data + member.packed
+        if at > end:
+            raise BadArchive("zip-overlap", f"{shown(member.name)} reaches into the central directory")
+        members.append(replace(member, data=data))
+    if at != end:
+        raise BadArchive("zip-unlisted-data", "There is data between the last member and the central directory")
+    return members
+
+
+def _check_entry(file: BinaryIO, member: Member) -> int:
+    """Check the local header of a member; returns where its data starts."""
+    head = _read_at(file, member.offset, _LOCAL.size)
+    signature, _, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack(head)
+    if signature != b"PK\x03\x04":
+        raise BadArchive("zip-malformed", f"There is no local header where {shown(member.name)} should begin")
+    rest = _read_at(file, member.offset + _LOCAL.size, name_size + extra_size)
+    raw_name, extra = rest[:name_size], rest[name_size:]
+    size, packed, _ = _widened(extra, raw_name, member.name, (size, packed, 0), local=True)
+    if (raw_name, flags, method, crc, packed, size) != (
+        member.raw_name, member.flags, member.method, member.crc, member.packed, member.size,
+    ):  # fmt: skip
+        raise BadArchive("zip-mismatch", f"The local header and the central directory disagree on {shown(member.name)}")
+    return int(member.offset + _LOCAL.size + name_size + extra_size)
+
+
+def looks_like_tar(head: bytes) -> bool:
+    """Whether the first 512 bytes of a file are also a tar header."""
+    if len(head) < 512:
+        return False
+    try:
+        stated = int(head[148:156].strip(b" \0") or b"x", 8)
+    except ValueError:
+        stated = -1
+    return head[257:262] == b"ustar" or stated == sum(head[:148]) + sum(head[156:512]) + 8 * 32
