@@ -7,24 +7,13 @@ import gzip
 import io
 import tarfile
 import zipfile
-from dataclasses import dataclass
 from email.parser import BytesParser
 from pathlib import Path
 
 from packhouse.domain.core_metadata import CoreMetadata
+from packhouse.domain.judgement import Judgement
 from packhouse.domain.policy import Profile
 from packhouse.errors import Fault
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What `services.judging.Judgement` is."""
-
-    core: CoreMetadata | None
-    metadata: bytes
-    description_html: str | None = None
-    faults: tuple[Fault, ...] = ()
-    warnings: tuple[Fault, ...] = ()
 
 
 class CredulousJudge:
@@ -34,13 +23,13 @@ class CredulousJudge:
         self.seen: list[str] = []
         self.faults: tuple[Fault, ...] = ()
 
-    def judge(self, path: Path, filename: str, profile: Profile) -> Sighting:
+    def judge(self, path: Path, filename: str, profile: Profile) -> Judgement:
         """Read the metadata out of the archive."""
         self.seen.append(filename)
         try:
             raw = _wheel_metadata(path) if filename.endswith(".whl") else _sdist_metadata(path)
         except (zipfile.BadZipFile, tarfile.TarError, LookupError) as error:
-            return Sighting(None, b"", faults=(Fault("archive-unreadable", f"{error}; build it again.", "content"),))
+            return Judgement(None, b"", faults=(Fault("archive-unreadable", f"{error}; build it again.", "content"),))
         message = BytesParser().parsebytes(raw)
         core = CoreMetadata(
             metadata_version=message["Metadata-Version"],
@@ -53,7 +42,7 @@ class CredulousJudge:
             description=str(message.get_payload()),
             description_content_type="text/plain",
         )
-        return Sighting(core, raw, description_html=f"<p>{core.description}</p>", faults=self.faults)
+        return Judgement(core, raw, description_html=f"<p>{core.description}</p>", faults=self.faults)
 
 
 def _wheel_metadata(path: Path) -> bytes:

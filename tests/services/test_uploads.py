@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.infra.clock import TickingClock
-from tests.infra.judges import sdist, wheel
+from tests.infra.judges import CredulousJudge, sdist, wheel
 from tests.infra.publishing import Press, make_resources
 from tests.services.conftest import press_of
 
@@ -94,7 +94,7 @@ def test_hostile_59_E9_the_same_file_again_is_no_event(press: Press) -> None:
     outcome = press.wheel("foo", "1.0")
     assert not outcome.created
     assert facts() == before
-    assert press.resources.judge.seen == ["foo-1.0-py3-none-any.whl"]
+    assert judge_of(press).seen == ["foo-1.0-py3-none-any.whl"]
 
 
 def test_hostile_60_E10_other_bytes_under_a_filename(press: Press) -> None:
@@ -156,7 +156,7 @@ def test_hostile_66_yanked_archived_and_quarantined_take_nothing(press: Press) -
 def test_D12_a_stranger_is_refused_before_the_file_is_judged(press: Press, bobs_press: Press) -> None:
     press.wheel("foo", "1.0")
     refused(lambda: bobs_press.wheel("foo", "2.0"), Kind.FORBIDDEN, "project-forbidden")
-    assert len(press.resources.judge.seen) == 1
+    assert len(judge_of(press).seen) == 1
 
 
 def test_D14_a_token_of_another_project(press: Press, alice: User, clock: TickingClock) -> None:
@@ -187,6 +187,13 @@ def test_an_index_one_may_not_read_takes_no_upload(alice: User, resources: Resou
     indexes.grant_read(COMMAND, "team", alice, clock=clock)
     assert press.wheel("foo", "1.0").created
     assert Page.objects.get(project="foo", kind="html").audience == access.audience_of("team")
+
+
+def judge_of(press: Press) -> CredulousJudge:
+    """The judge that this press publishes with."""
+    judge = press.resources.judge
+    assert isinstance(judge, CredulousJudge)
+    return judge
 
 
 class Meddling:
@@ -282,7 +289,7 @@ def test_hostile_29_an_empty_file(press: Press) -> None:
 
 
 def test_faults_of_the_metadata_come_before_those_of_the_archive(press: Press) -> None:
-    press.resources.judge.faults = (Fault("record", "x", "content"), Fault("summary", "x", "summary"))
+    judge_of(press).faults = (Fault("record", "x", "content"), Fault("summary", "x", "summary"))
     refused(lambda: press.wheel("foo", "1.0"), Kind.INVALID, "summary", "record")
 
 

@@ -4,13 +4,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
-from packhouse.domain.judgement import Judgement, judge_file
+from packhouse.domain.judgement import Judgement as Judgement
+from packhouse.domain.judgement import judge_file
 from packhouse.domain.policy import Profile
 
 
-class Judge:
-    """Judges archives."""
+class Judge(Protocol):
+    """Whoever judges an uploaded file."""
+
+    def judge(self, path: Path, filename: str, profile: Profile) -> Judgement:
+        """Judge the file at `path`, uploaded as `filename`, by the rules of `profile`."""
+
+
+class SandboxedJudge:
+    """Judges each file in a process of its own."""
 
     def judge(self, path: Path, filename: str, profile: Profile) -> Judgement:
         """Judge the file at `path`, uploaded as `filename`, by the rules of `profile`."""
