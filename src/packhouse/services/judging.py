@@ -6,9 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from packhouse.domain.judgement import Judgement as Judgement
-from packhouse.domain.judgement import judge_file
+from packhouse.domain.judgement import Judgement, judge_file
 from packhouse.domain.policy import Profile
+
+
+__all__ = ["Judge", "Judgement", "SandboxedJudge"]
 
 
 class Judge(Protocol):
