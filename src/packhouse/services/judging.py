@@ -9,7 +9,6 @@ from typing import Protocol
 from packhouse.domain.judgement import Judgement, judge_file
 from packhouse.domain.policy import Profile
 
-
 __all__ = ["Judge", "Judgement", "SandboxedJudge"]
 
 
