@@ -182,8 +182,29 @@ def test_hostile_267_tokens_of_others_are_not_there(signed_in: Browser):
     assert bob.get(address).status_code == 404
     assert bob.post(address, password="seven quiet otters").status_code == 404
     assert Token.objects.get().deleted_at is None
-    assert bob.get(f"{PAGE}999999/delete/").status_code == 404
+    for number in (999999, 10**30):
+        assert bob.get(f"{PAGE}{number}/delete/").status_code == 404
 
 
 def test_strangers_are_sent_to_sign_in(browser: Browser):
     assert browser.get(PAGE)["Location"] == f"/account/login/?next={PAGE}"
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("name", ["a", "b", "c"]),
+        ("-name", ["c", "b", "a"]),
+        ("ends", ["b", "c", "a"]),
+        ("used", ["a", "c", "b"]),
+        ("__class__", ["c", "b", "a"]),
+    ],
+)
+def test_sorting(signed_in: Browser, order: str, names: list[str]):
+    for name, expires in (("a", "never"), ("b", "7"), ("c", "30")):
+        make(signed_in, name=name, expires=expires)
+    by_name = {row.name: row.pk for row in Token.objects.all()}
+    for name, age in (("c", 2), ("b", 1)):
+        TokenUse.objects.create(token_id=by_name[name], used_at=now() - timedelta(hours=age), address="192.0.2.1")
+    rows = signed_in.get(PAGE, data={"sort": order}).context["tokens"]
+    assert [row["token"].name for row in rows] == names

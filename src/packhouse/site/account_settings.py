@@ -104,5 +104,10 @@ _ALLAUTH = {
     "MFA_PASSKEY_LOGIN_ENABLED": False,
     "MFA_TOTP_ISSUER": "Packhouse",
     "MFA_TOTP_TOLERANCE": 1,
-    "MFA_FORMS": {"authenticate": "packhouse.site.forms.SecondFactor"},
+    "MFA_FORMS": {
+        "authenticate": "packhouse.site.forms.SecondFactor",
+        "add_webauthn": "packhouse.site.forms.AddKey",
+        "authenticate_webauthn": "packhouse.site.forms.AuthenticateKey",
+        "reauthenticate_webauthn": "packhouse.site.forms.ReauthenticateKey",
+    },
 }

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account import forms as account
 from allauth.account.models import EmailAddress
+from allauth.mfa.adapter import get_adapter as get_factor_adapter
 from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, ReauthenticateWebAuthnForm
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -142,3 +145,38 @@ class SecondFactor(AuthenticateForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _dress(self, code="Code")
+
+
+class _Careful:
+    """Takes what a browser sends as a key's answer for what it may be: anything. Nonsense is a wrong code."""
+
+    def clean_credential(self) -> Any:
+        """Parse the answer of a key that signs in."""
+        parent: Any = super()
+        if not hasattr(parent, "clean_credential"):
+            return self.cleaned_data["credential"]  # type: ignore[attr-defined]
+        return _judged(parent.clean_credential)
+
+    def clean(self) -> Any:
+        """Parse the answer of a key that is added."""
+        parent: Any = super()
+        return _judged(parent.clean)
+
+
+def _judged(judge: Callable[[], Any]) -> Any:
+    try:
+        return judge()
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise get_factor_adapter().validation_error("incorrect_code") from error
+
+
+class AddKey(_Careful, AddWebAuthnForm):
+    """A new key."""
+
+
+class AuthenticateKey(_Careful, AuthenticateWebAuthnForm):
+    """A key as the second step of signing in."""
+
+
+class ReauthenticateKey(_Careful, ReauthenticateWebAuthnForm):
+    """A key before something grave."""
