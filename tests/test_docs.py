@@ -39,23 +39,30 @@ def test_no_setting_is_documented_that_does_not_exist():
     assert set(re.findall(r"^\| `(PACKHOUSE_\w+)`", text("docs/administrator.md"), re.MULTILINE)) <= known
 
 
+MAKERS = {"refuse": 1, "by_rule": 1} | dict.fromkeys(
+    ("Fault", "_refuse", "_forbidden", "_fault", "fault", "warn", "_judge_by_packaging"), 0
+)
+"""The functions that are given an error code, and the place of it among their arguments."""
+
+
 def error_codes() -> set[str]:
-    """Every code given to `refuse` or `Fault` as a literal."""
-    found = set()
+    """Every code given to a function that makes a fault."""
+    found: set[str] = set()
     for file in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
                 name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-                found |= _codes(name, node)
+                found |= codes_of(node, MAKERS[name]) if name in MAKERS else set()
     return found
 
 
-def _codes(name: str, call: ast.Call) -> set[str]:
-    place = {"refuse": 1, "Fault": 0, "_forbidden": 0}.get(name)
-    if place is None:
-        return set()
-    given = [*call.args[place : place + 1], *(k.value for k in call.keywords if k.arg == "code")]
-    return {c.value for c in given if isinstance(c, ast.Constant) and isinstance(c.value, str) and CODE.match(c.value)}
+def codes_of(call: ast.Call, place: int) -> set[str]:
+    """The code in a call's arguments when it is a literal, both codes when it is a choice of two."""
+    found = set()
+    for given in [*call.args[place : place + 1], *(k.value for k in call.keywords if k.arg == "code")]:
+        parts = [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
+        found |= {p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)}
+    return {code for code in found if CODE.match(code)}
 
 
 def documented_codes() -> set[str]:
@@ -93,11 +100,18 @@ def routes() -> Iterator[str]:
 
 def _routes(prefix: str, patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
     for pattern in patterns:
-        address = prefix + str(pattern.pattern)
+        address = prefix + spelled(str(pattern.pattern))
         if isinstance(pattern, URLPattern):
-            yield re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", address)
+            yield address.replace("/index/<index>/", "/", 1)  # the same on every index
         elif str(getattr(pattern.urlconf_name, "__name__", "packhouse")).startswith("packhouse"):
             yield from _routes(address, pattern.url_patterns)
+
+
+def spelled(pattern: str) -> str:
+    """A route or a regular expression as an address: of alternatives the first, `<name>` for what varies."""
+    address = re.sub(r"\(\?:([^|)]*)[^)]*\)(\?)?", lambda m: "" if m[2] else m[1], pattern)
+    address = re.sub(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>", lambda m: f"<{m[1] or m[2]}>", address)
+    return address.removeprefix("^").removesuffix("$").replace("/?", "/").replace("\\", "")
 
 
 @pytest.fixture(scope="module")
