@@ -17,9 +17,14 @@ from packhouse.storage.sqlite import connect_read_only, library
 
 # How a commit is noticed: SQLite counts the commits of others in `PRAGMA data_version` (2 us a call); PostgreSQL has
 # no such thing that is there as soon as the commit is, so the counters are read (`storage.pages_postgresql`).
+MARK = "serial, modified, etag, audience"
 COLUMNS = "serial, modified, etag, audience, valid_until, body, gzip, zstd, br"
 MMAP_SIZE = 256 * 1024 * 1024
 """Bytes of the database file SQLite may read through memory mapping."""
+
+
+Mark = tuple[int, int, str, str]
+"""Serial, time of modification, tag and audience of a page."""
 
 
 class PageReader(Protocol):
@@ -33,6 +38,9 @@ class PageReader(Protocol):
 
     def page_serial(self, index: str, project: str, kind: str = "html") -> int | None:
         """The serial of a stored page without its bytes, or None when it is not stored."""
+
+    def page_mark(self, index: str, project: str, kind: str) -> Mark | None:
+        """What tells a stored page from every other state of it, without its bytes; None when it is not stored."""
 
     def access_generation(self) -> int:
         """The number that moves whenever somebody's right to read may have changed."""
@@ -83,6 +91,11 @@ class SqlitePages:
         """See `PageReader.page_serial`."""
         row = self._row(f"SELECT serial {_OF_PAGE}", index, project, kind)
         return None if row is None else int(row[0])
+
+    def page_mark(self, index: str, project: str, kind: str) -> Mark | None:
+        """See `PageReader.page_mark`."""
+        row = self._row(f"SELECT {MARK} {_OF_PAGE}", index, project, kind)
+        return None if row is None else tuple(row)
 
     def access_generation(self) -> int:
         """See `PageReader.access_generation`."""

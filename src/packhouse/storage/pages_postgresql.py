@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from packhouse.domain.page import Page
-from packhouse.storage.pages import COLUMNS, unreadable
+from packhouse.storage.pages import COLUMNS, MARK, Mark, unreadable
 
 _OF_PAGE = "FROM catalogue_page WHERE index_name = %s AND project = %s AND kind = %s"
 _COUNTERS = "SELECT value FROM catalogue_counter WHERE name IN ('serial', 'access') ORDER BY name"
@@ -47,6 +47,11 @@ class PostgresqlPages:
         """See `PageReader.page_serial`."""
         rows = self._rows(f"SELECT serial {_OF_PAGE}", index, project, kind)
         return int(rows[0][0]) if rows else None
+
+    def page_mark(self, index: str, project: str, kind: str) -> Mark | None:
+        """See `PageReader.page_mark`."""
+        rows = self._rows(f"SELECT {MARK} {_OF_PAGE}", index, project, kind)
+        return tuple(rows[0]) if rows else None
 
     def access_generation(self) -> int:
         """See `PageReader.access_generation`."""

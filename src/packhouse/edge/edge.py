@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The edge of one worker: limits first, then what it may answer itself, then the origin."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from packhouse.edge.bridge import Bridge
+from packhouse.edge.flights import Flights, Leading
+from packhouse.edge.http import Exchange, Reply, plain
+from packhouse.edge.limits import CLOSE, Limits
+from packhouse.edge.reading import Miss, Reading
+
+
+class Edge:
+    """Answers each exchange, or hands it over to the origin behind the bridge."""
+
+    def __init__(self, bridge: Bridge, limits: Limits, reading: Reading | None = None) -> None:
+        self._bridge = bridge
+        self._limits = limits
+        self._reading = reading
+        self._flights = Flights()
+        self._draining = False
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See `server.Application.start`."""
+        self._bridge.start(loop)
+
+    def handle(self, exchange: Exchange) -> None:
+        """See `server.Application.handle`."""
+        refusal = self._limits.refusal(exchange.request)
+        if refusal is not None:
+            exchange.reply(refusal)
+        elif self._draining:
+            exchange.reply(plain(503, "The server is stopping; try again.\n", ("retry-after", "5"), CLOSE))
+        else:
+            self._answer(exchange)
+
+    def _answer(self, exchange: Exchange) -> None:
+        found = None if self._reading is None else self._reading.answer(exchange.request)
+        if found is None:
+            self._bridge.hand_over(exchange)
+        elif isinstance(found, Reply):
+            exchange.reply(found)
+        elif not self._flights.join(found.key, partial(self._again, exchange)):
+            self._bridge.hand_over(exchange, Leading(self._flights, found.key, found.watch))
+
+    def _again(self, exchange: Exchange) -> None:
+        """Answer one who waited; what the leader's answer did not teach us is asked for once more, without waiting."""
+        found = None if self._reading is None else self._reading.answer(exchange.request)
+        if isinstance(found, Reply):
+            exchange.reply(found)
+        elif isinstance(found, Miss):
+            self._bridge.hand_over(exchange, found.watch)
+        else:
+            self._bridge.hand_over(exchange)
+
+    def drain(self) -> None:
+        """See `server.Application.drain`."""
+        self._draining = True
+
+    def stop(self) -> None:
+        """See `server.Application.stop`."""
+        self._bridge.stop()

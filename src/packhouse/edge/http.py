@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the edge's logic speaks: requests, replies, and the exchange in which a server gives one for the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+from packhouse.domain.headers import TEXT, Headers, error_headers
+
+
+@dataclass(slots=True)
+class Request:
+    """The head of a request. Made once for each, so it is not frozen: that costs 0.5 us; nobody changes it.
+
+    `path` is percent-decoded (what is not UTF-8 as U+FFFD), `query` raw without "?"; header names are lower-case;
+    `client` is the peer's address without its port; `authority` is that of an absolute-form target, else "".
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    client: str = ""
+    scheme: str = "http"
+    authority: str = ""
+
+
+class FileRange(NamedTuple):
+    """The bytes of a file from `start` up to, not including, `end`; `path` is opened when the reply is sent."""
+
+    path: str
+    start: int
+    end: int
+
+
+class Reply(NamedTuple):
+    """A complete answer: header names are lower-case; `body` None means none at all (HEAD, 204, 304)."""
+
+    status: int
+    headers: Headers | list[tuple[str, str]]
+    body: bytes | FileRange | None = None
+
+
+class ClientGoneError(ConnectionError):
+    """The client went away in the middle of its request or of our reply."""
+
+
+class SlowBodyError(TimeoutError):
+    """The body made too little progress."""
+
+
+class Sink(Protocol):
+    """Where the bytes of a long reply go, at the pace of the client. For one thread, not the event loop's."""
+
+    def write(self, chunk: bytes) -> None:
+        """Send a chunk; waits while the client is slow. Raises ClientGoneError."""
+
+    def close(self) -> None:
+        """End the body; a body shorter than its `Content-Length` ends the connection."""
+
+
+class Exchange(Protocol):
+    """One request and the way to answer it, as a server adapter provides it."""
+
+    request: Request
+
+    def reply(self, reply: Reply) -> None:
+        """Send a complete answer, once; from any thread; never blocks."""
+
+    def stream(self, status: int, headers: Headers) -> Sink:
+        """Begin an answer with a `Content-Length` whose bytes follow."""
+
+    async def chunk(self) -> bytes:
+        """The next bytes of the request's body, b"" at its end. Raises ClientGoneError. In the event loop only."""
+
+    def abandon(self) -> None:
+        """Take no more of the body; a connection on which some is left is closed after the reply."""
+
+
+def plain(status: int, text: str, *extra: tuple[str, str], accept: bool = False) -> Reply:
+    """A short reply in plain text that no cache keeps; `accept` when `Accept` had a part in it."""
+    body = text.encode()
+    return Reply(status, (*error_headers(len(body), TEXT, accept=accept), *extra), body)
+
+
+def without_body(reply: Reply) -> Reply:
+    """The same reply for HEAD."""
+    return reply._replace(body=None)
+
+
+def with_path(request: Request, path: str) -> Request:
+    """The same request for another path."""
+    return replace(request, path=path)

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The read plane: pages and files from memory, as current as the last commit.
+
+Whatever is kept is kept with the mark of the page it hangs on. Each request asks the page table whether anything was
+committed; if so, each thing kept is compared with its mark once more before it is used again. What is not kept goes
+to the origin, which alone decides; what its answers allow to be kept is learnt by watching them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from packhouse.domain.headers import DEFAULT_RULES, CacheRules, Headers
+from packhouse.domain.negotiation import choose_representation
+from packhouse.domain.offers import answer_file
+from packhouse.domain.page import Page, answer_page
+from packhouse.edge.files import Blobs, KeptFile, file_reply, read_hand_off
+from packhouse.edge.http import Reply, Request
+from packhouse.edge.limits import not_found
+from packhouse.edge.memory import Entry, Memory
+from packhouse.edge.responses import Watch
+from packhouse.edge.routes import FileTarget, PageTarget, target_of
+from packhouse.errors import PackhouseError
+from packhouse.storage.pages import Mark, PageReader
+
+DEFAULT_BYTES = 64 * 1024 * 1024
+
+
+class Unknown(NamedTuple):
+    """A name that an index did not have when the set of its names was that of `names`."""
+
+    names: int
+    access: int
+
+
+class Allowed(NamedTuple):
+    """A credential that was seen to be let through to an audience."""
+
+    access: int
+
+
+Kept = Page | KeptFile | Unknown | Allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """What the origin must answer: equal keys may wait for one another, `watch` learns from the answer."""
+
+    key: Hashable
+    watch: Watch
+
+
+class Reading:
+    """Answers what it may from memory. Safe to use from several threads, one at a time gets on."""
+
+    def __init__(
+        self,
+        reader: PageReader,
+        blobs: Blobs,
+        *,
+        limit: int = DEFAULT_BYTES,
+        rules: CacheRules = DEFAULT_RULES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`limit` is in bytes of memory; `clock` gives unix seconds."""
+        self._reader = reader
+        self._blobs = blobs
+        self._memory: Memory[Kept] = Memory(limit)
+        self._rules = rules
+        self._clock = clock
+        self._tick = 0
+        self._access: int | None = None
+        self._lock = threading.RLock()
+
+    def answer(self, request: Request) -> Reply | Miss | None:
+        """The reply, or a Miss to hand over, or None for what is none of our business."""
+        if request.method not in {"GET", "HEAD"}:
+            return None
+        target = target_of(request.path)
+        if target is None:
+            return None
+        with self._lock:
+            try:
+                self._notice()
+                if isinstance(target, PageTarget):
+                    return self._page(request, target)
+                return self._file(request, target)
+            except PackhouseError:  # the page table can't be read: the origin will say it in its own way
+                return None
+
+    def _notice(self) -> None:
+        """Notice commits."""
+        if self._reader.moved():
+            self._tick += 1
+            self._access = None
+
+    def _access_now(self) -> int:
+        if self._access is None:
+            self._access = self._reader.access_generation()
+        return self._access
+
+    # --- pages
+
+    def _page(self, request: Request, target: PageTarget) -> Reply | Miss | None:
+        headers = request.headers
+        representation = choose_representation(headers.get("accept"), request.query)
+        if representation is None:
+            return None
+        page = self._current_page(target, representation.kind)
+        if page is None:
+            if target.project and self._is_unknown(target):
+                return _bare(not_found(), request)
+            return self._miss_page(request, target, representation.kind)
+        if page.audience and not self._is_allowed(headers, page.audience):
+            return self._miss_page(request, target, representation.kind)
+        status, sent, body = answer_page(
+            page, request.method, headers, representation, now=self._clock(), rules=self._rules
+        )
+        return Reply(status, sent, body or None)
+
+    def _current_page(self, target: PageTarget, kind: str) -> Page | None:
+        key = (target.index, target.project, kind)
+        entry = self._memory.get(key)
+        if entry is not None and self._is_current(entry, target, kind):
+            page = entry.value
+            if isinstance(page, Page) and page.is_valid(self._clock()):
+                return page
+        found = self._reader.page(target.index, target.project, kind)
+        if found is None or not found.is_valid(self._clock()):
+            self._memory.drop(key)
+            return None
+        mark = (found.serial, found.modified, found.etag, found.audience)
+        self._note(self._memory.put(key, found, found.size), mark)
+        return found
+
+    def _note(self, entry: Entry[Kept], mark: Mark) -> None:
+        entry.tick = self._tick
+        entry.mark = mark
+
+    def _is_current(self, entry: Entry[Kept], target: PageTarget, kind: str) -> bool:
+        """Whether the page a thing hangs on is the one it was kept with."""
+        if entry.tick == self._tick:
+            return True
+        if self._reader.page_mark(target.index, target.project, kind) != entry.mark:
+            return False
+        entry.tick = self._tick
+        return True
+
+    def _miss_page(self, request: Request, target: PageTarget, kind: str) -> Miss:
+        watch = _PageWatch(self, request, target, self._names(target), self._access_now())
+        return Miss((target, kind, request.headers.get("authorization")), watch)
+
+    # --- names nobody has
+
+    def _names(self, target: PageTarget) -> int | None:
+        return self._reader.page_serial(target.index, "", "names")
+
+    def _is_unknown(self, target: PageTarget) -> bool:
+        entry = self._memory.get(target)
+        if entry is None or not isinstance(entry.value, Unknown):
+            return False
+        if entry.tick != self._tick:
+            if entry.value != (self._names(target), self._access_now()):
+                self._memory.drop(target)
+                return False
+            entry.tick = self._tick
+        return True
+
+    def keep_unknown(self, target: PageTarget, names: int, access: int) -> None:
+        """Remember a 404; both numbers as they were before the origin was asked."""
+        with self._lock:
+            self._memory.put(target, Unknown(names, access), 0)
+
+    # --- credentials
+
+    def _is_allowed(self, headers: Mapping[str, str], audience: str) -> bool:
+        credential = headers.get("authorization")
+        if credential is None:
+            return False
+        entry = self._memory.get(_right(credential, audience))
+        return entry is not None and entry.value == (self._access_now(),)
+
+    def keep_allowed(self, credential: str, audience: str, access: int) -> None:
+        """Remember that the origin let a credential through; the number as it was before it was asked."""
+        with self._lock:
+            self._memory.put(_right(credential, audience), Allowed(access), 0)
+
+    # --- files
+
+    def _file(self, request: Request, target: FileTarget) -> Reply | Miss:
+        entry = self._memory.get(target)
+        if entry is not None and isinstance(entry.value, KeptFile):
+            kept = entry.value
+            if not self._is_current(entry, PageTarget(target.index, kept.project), kept.kind):
+                self._memory.drop(target)
+            elif not kept.audience or self._is_allowed(request.headers, kept.audience):
+                return self.send_file(kept, request)
+        return Miss((target, request.headers.get("authorization")), self._watch_file(request, target))
+
+    def _watch_file(self, request: Request, target: FileTarget) -> Watch:
+        return _FileWatch(self, request, target, self._file_marks(target), self._access_now())
+
+    def _file_marks(self, target: FileTarget) -> tuple[str, str, Mark] | None:
+        """The project a file's name speaks of, and the kind and mark of a page of it; None when there is none."""
+        project = self._blobs.project_of(target.filename)
+        if project is None:
+            return None
+        for kind in ("json", "html"):
+            mark = self._reader.page_mark(target.index, project, kind)
+            if mark is not None:
+                return project, kind, mark
+        return None
+
+    def keep_file(self, target: FileTarget, kept: KeptFile, mark: Mark) -> None:
+        """Remember what the origin offered; the mark as it was before it was asked."""
+        with self._lock:
+            entry = self._memory.put(target, kept, kept.cost)
+            entry.mark = mark
+
+    def send_file(self, kept: KeptFile, request: Request) -> Reply:
+        """The reply with the bytes of a file, or the part asked for."""
+        answer = answer_file(kept.offer, request.method, request.headers, now=self._clock())
+        return file_reply(self._blobs, kept.offer, answer)
+
+
+class _PageWatch:
+    """Learns from the origin's answer to a page we did not have."""
+
+    takes_files = False
+
+    def __init__(self, reading: Reading, request: Request, target: PageTarget, names: int | None, access: int) -> None:
+        self._reading = reading
+        self._request = request
+        self._target = target
+        self._names = names
+        self._access = access
+
+    def replaced(self, status: int, headers: Headers) -> Reply | None:
+        """See `Watch.replaced`."""
+        given = dict(headers)
+        audience = given.get("x-packhouse-audience", "")
+        if audience and status in {200, 304}:
+            credential = self._request.headers.get("authorization")
+            if credential is not None:
+                self._reading.keep_allowed(credential, audience, self._access)
+        elif status == 404 and self._names is not None and _is_for_all(given):
+            self._reading.keep_unknown(self._target, self._names, self._access)
+        return None
+
+    def done(self) -> None:
+        """See `Watch.done`."""
+
+
+class _FileWatch:
+    """Turns the origin's word that a file may be sent into the file."""
+
+    takes_files = True
+
+    def __init__(
+        self,
+        reading: Reading,
+        request: Request,
+        target: FileTarget,
+        marks: tuple[str, str, Mark] | None,
+        access: int,
+    ) -> None:
+        self._reading = reading
+        self._request = request
+        self._target = target
+        self._marks = marks
+        self._access = access
+
+    def replaced(self, status: int, headers: Headers) -> Reply | None:
+        """See `Watch.replaced`."""
+        if status != 200:
+            return None
+        project, kind, mark = self._marks or ("", "", None)
+        kept = read_hand_off(headers, project, kind)
+        if kept is None:
+            return None
+        credential = self._request.headers.get("authorization")
+        if kept.audience and credential is not None:
+            self._reading.keep_allowed(credential, kept.audience, self._access)
+        if mark is not None:
+            self._reading.keep_file(self._target, kept, mark)
+        return self._reading.send_file(kept, self._request)
+
+    def done(self) -> None:
+        """See `Watch.done`."""
+
+
+def _right(credential: str, audience: str) -> Hashable:
+    """The key of a right; the credential itself is kept nowhere."""
+    return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest(), audience
+
+
+def _is_for_all(headers: Mapping[str, str]) -> bool:
+    """Whether everybody gets the same answer, whoever they are."""
+    return "authorization" not in headers.get("vary", "").lower() and "private" not in headers.get("cache-control", "")
+
+
+def _bare(reply: Reply, request: Request) -> Reply:
+    return reply._replace(body=None) if request.method == "HEAD" else reply

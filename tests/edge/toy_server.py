@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A live Granian worker around a toy origin, as a process of its own: `python toy_server.py PIPE [OPTION=VALUE...]`.
+
+Prints the port it listens at. PIPE is the descriptor of the supervisor's pipe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from packhouse.edge.bridge import Bridge
+from packhouse.edge.edge import Edge
+from packhouse.edge.limits import Limits
+from packhouse.edge.proxies import Proxies
+from packhouse.edge.server import run
+
+Start = Callable[..., Any]
+
+
+def origin(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    """Answers by what the path says."""
+    name = environ["PATH_INFO"].split("/")[1]
+    answer = ROUTES.get(name, echo)
+    return answer(environ, start)
+
+
+def echo(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    wanted = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "wsgi.url_scheme", "SCRIPT_NAME")
+    shown = {k: v for k, v in environ.items() if k in wanted or k.startswith(("HTTP_", "CONTENT_", "SERVER_"))}
+    body = "".join(f"{k}={v}\n" for k, v in sorted(shown.items())).encode("utf-8", "replace")
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def upload(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    digest, size = hashlib.sha256(), 0
+    while chunk := environ["wsgi.input"].read(256 * 1024):
+        digest.update(chunk)
+        size += len(chunk)
+    body = f"{size} {digest.hexdigest()}\n".encode()
+    start("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+def refuse(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    start("401 Unauthorized", [("Content-Length", "3")])
+    return [b"no\n"]
+
+
+def big(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    size = int(environ["QUERY_STRING"])
+    start("200 OK", [("Content-Length", str(size))])
+    return (b"x" * min(65536, size - at) for at in range(0, size, 65536))
+
+
+def lengthless(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    start("200 OK", [])
+    return (b"y" * 65536 for _ in range(int(environ["QUERY_STRING"])))
+
+
+def broken(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    start("200 OK", [("Content-Length", "2000000")] if environ["QUERY_STRING"] else [])
+    yield b"z" * 1_000_000
+    raise RuntimeError("the toy breaks")
+
+
+def crash(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    raise RuntimeError("the toy crashes")
+
+
+def file(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    start("200 OK", [("Content-Length", "500000")])
+    opened = tempfile.NamedTemporaryFile()  # noqa: SIM115 - the server closes it
+    opened.write(os.urandom(1) * 500_000)
+    opened.seek(0)
+    return environ["wsgi.file_wrapper"](opened)  # type: ignore[no-any-return]
+
+
+def slow(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    time.sleep(float(environ["QUERY_STRING"]))
+    start("200 OK", [("Content-Length", "5")])
+    return [b"slow\n"]
+
+
+ROUTES: dict[str, Callable[[dict[str, Any], Start], Iterable[bytes]]] = {
+    "upload": upload,
+    "refuse": refuse,
+    "big": big,
+    "lengthless": lengthless,
+    "broken": broken,
+    "crash": crash,
+    "file": file,
+    "slow": slow,
+}
+
+
+class Toy:
+    """An application without pages: everything goes to the origin."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        hosts = frozenset(options["hosts"].split(",")) if "hosts" in options else None
+        proxies = Proxies(tuple(options.get("proxies", "127.0.0.1").split(",")))
+        self.bridge = Bridge(
+            origin,
+            proxies,
+            threads=int(options.get("threads", 4)),
+            upload_threads=int(options.get("uploads", 8)),
+            progress_seconds=float(options.get("progress", 30)),
+        )
+        self.edge = Edge(self.bridge, Limits(hosts))
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.edge.start(loop)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.edge, name)
+
+
+def main() -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    print(listener.getsockname()[1], flush=True)  # noqa: T201 - a program for tests
+    run(
+        Toy(dict(option.split("=") for option in sys.argv[2:])),
+        number=0,
+        listener=listener.fileno(),
+        pipe=int(sys.argv[1]),
+    )
+
+
+if __name__ == "__main__":
+    main()
