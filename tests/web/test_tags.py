@@ -56,3 +56,21 @@ def test_a_digest_is_short_and_whole_to_copy() -> None:
     assert "abababababab…" in html
     assert f'data-copy="{"ab" * 32}"' in html
     assert tags.digest("") == ""
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/156.0 Safari/537.36 Edg/156.0", "Edge on Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Safari/604.1", "Safari on iPhone"),
+        ("curl/8.0", "curl"),
+        ("", "Unknown browser"),
+    ],
+)
+def test_browsers_have_names(agent: str, words: str) -> None:
+    assert tags.browser(agent) == words
+
+
+def test_several_lines_are_one_thing_to_copy() -> None:
+    assert "one\ntwo</code>" in tags.line("one⏎two", shell=False)

@@ -83,6 +83,18 @@ def size(count: int | None) -> str:
     raise AssertionError("the last unit takes all")
 
 
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux")
+
+
+@register.filter
+def browser(agent: str) -> str:
+    """A browser's User-Agent as people call it: "Firefox on Linux"; programs by their own first word."""
+    name = next((name for mark, name in _BROWSERS if f"{mark}/" in agent), agent.partition("/")[0].strip()[:40])
+    system = next((system for system in _SYSTEMS if system in agent), "")
+    return f"{name or 'Unknown browser'} on {system}" if system else name or "Unknown browser"
+
+
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """A small drawing in the text's colour, hidden from screen readers."""
