@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.conf import settings as django_settings
 from django.core import mail
 from django.db import connections
+from django.utils import timezone
 from tests.infra.accounts import PASSWORD, Browser, make_user
 
-from packhouse.catalogue.activity.models import Session
+from packhouse.catalogue.activity.models import Session, SignInFailure
 from packhouse.catalogue.activity.sessions import stored_key
 from packhouse.catalogue.models import JournalEntry, User
 from packhouse.services import people
 from packhouse.services.journal import COMMAND
 from packhouse.services.resources import now
+from packhouse.site import attempts
 
 WRONG = "not the password"
 
@@ -181,19 +184,44 @@ def test_hostile_188_a_browser_the_owner_used_before_is_not_locked_out_by_its_ne
 
 
 def test_hostile_188_guessing_from_a_thousand_addresses_meets_a_limit(browser: Browser):
-    from packhouse.site import attempts
-
     make_user()
     own = Browser(address="192.0.2.1")
     own.sign_in()
     own.post("/account/logout/")
-    limit = int(attempts.RATES[attempts.SPREAD].partition("/")[0])
-    codes = [
-        Browser(address=f"198.51.{i // 250}.{i % 250}").sign_in("alice", WRONG).status_code for i in range(limit + 3)
-    ]
-    assert set(codes[:limit]) == {400}
-    assert set(codes[limit:]) == {429}
+    failed(attempts.SPREAD - 1, name="alice")
+    codes = [Browser(address=f"198.51.100.{i}").sign_in("alice", WRONG).status_code for i in range(3)]
+    assert codes == [400, 429, 429]
     assert own.sign_in().status_code == 302
+
+
+def failed(count: int, name: str = "", place: str = "") -> None:
+    """As if so many sign-ins had failed just now, each of another name or from another place."""
+    SignInFailure.objects.bulk_create(
+        SignInFailure(
+            name=attempts._short(name or f"person{number}"),
+            place=attempts._short(place or f"address 192.0.2.{number}"),
+            at=timezone.now(),
+        )
+        for number in range(count)
+    )
+
+
+def test_hostile_188_trying_many_names_gets_slow_but_good_credentials_of_the_address_get_in(browser: Browser):
+    make_user()
+    failed(attempts.SPRAY, place="address 127.0.0.1")
+    begun = time.monotonic()
+    assert Browser().sign_in().status_code == 302
+    assert time.monotonic() - begun >= attempts.PAUSE
+
+
+def test_a_success_leaves_no_count_behind(browser: Browser):
+    make_user()
+    browser.sign_in(password=WRONG)
+    Browser().sign_in()
+    assert SignInFailure.objects.count() == 1
+    kept = str(SignInFailure.objects.values().get())
+    assert "alice" not in kept
+    assert "127.0.0.1" not in kept
 
 
 def test_hostile_192_forms_of_other_sites(browser: Browser):

@@ -93,7 +93,7 @@ _ALLAUTH = {
     },
     # Failed sign-ins have limits of their own (site/attempts.py); `login_failed` here is for second factors.
     "ACCOUNT_RATE_LIMITS": {
-        "login": "600/m/ip",
+        "login": "",
         "login_failed": "5/5m/key,20/h/key,50/d/key",
         "signup": "60/m/ip",
         "confirm_email": "2/10s/key,20/h/key",

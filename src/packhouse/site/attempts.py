@@ -4,66 +4,91 @@
 Failures are counted per user name *and* where they come from: an address, or a browser that this person signed in with
 before (a signed cookie). Over `SOFT` failures a wrong answer is met with 429, but a right password still works; over
 `HARD` nothing more is tried from there for a while. Guessing one name from many addresses meets `SPREAD`, which
-browsers known to the person and a password reset pass by.
+browsers known to the person and a password reset pass by. Trying many names from one address meets `SPRAY`: from then
+on attempts from there are taken one at a time with a pause before each, so that good credentials from a busy address
+still get in.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
+import time
+from datetime import timedelta
 
-from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.core import signing
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
-SOFT, HARD, SPREAD = "sign_in_soft", "sign_in_hard", "sign_in_spread"
-RATES = {SOFT: "10/5m/key", HARD: "50/5m/key", SPREAD: "300/15m/key"}
-RETRY_AFTER = 60
-"""Seconds we tell people to wait."""
+from packhouse.catalogue.activity.models import SignInFailure
 
-_APP = "packhouse"
+SHORT, LONG = timedelta(minutes=5), timedelta(minutes=15)
+SOFT, HARD = 10, 50
+"""Failures of one name from one place within `SHORT`."""
+SPREAD = 300
+"""Failures of one name from everywhere within `LONG`."""
+SPRAY = 100
+"""Failures from one address, whatever the names, within `SHORT`."""
+PAUSE = 1.0
+"""Seconds before each attempt of an address over `SPRAY`."""
+
 _SALT = "packhouse.device"
 _YEAR = 365 * 86400
+_slow_lane = threading.Lock()
 
 
 class Attempt:
-    """One sign-in being tried."""
+    """One sign-in being tried. It counts as a failure until `succeeded` says otherwise."""
 
     def __init__(self, request: HttpRequest, login: str, address: str) -> None:
-        self._request = request
-        self._name = login.strip().lower()
-        self._device = known_device(request, self._name)
-        self._where = f"device:{self._device}" if self._device else f"address:{address}"
-        self._used: list[ratelimit.RateLimitUsage] = []
+        name = login.strip().lower()
+        device = known_device(request, name)
+        self._known = bool(device)
+        self._name, self._place = _short(name), _short(f"device {device}" if device else f"address {address}")
+        self._row: SignInFailure | None = None
         self.suspicious = False
 
     def admitted(self) -> bool:
-        """Count the attempt; whether it may be tried at all."""
-        spread = True if self._device else self._count(SPREAD, self._name)
-        tried = spread and self._count(HARD, f"{self._where}:{self._name}")
-        self.suspicious = not (tried and self._count(SOFT, f"{self._where}:{self._name}"))
-        return tried
+        """Count the attempt; whether it may be tried at all. May wait for `PAUSE`."""
+        with transaction.atomic(using="activity"):
+            admitted, sprayed = self._judge()
+            if admitted:
+                self._row = SignInFailure.objects.create(name=self._name, place=self._place, at=timezone.now())
+        return admitted and (not sprayed or _slowly())
+
+    def _judge(self) -> tuple[bool, bool]:
+        """Whether to admit the attempt, and whether its address tries many names; notes whether it is suspicious."""
+        now = timezone.now()
+        SignInFailure.objects.filter(at__lt=now - LONG).delete()
+        spread = SignInFailure.objects.filter(name=self._name)
+        here = SignInFailure.objects.filter(place=self._place, at__gt=now - SHORT)
+        failures = here.filter(name=self._name).count()
+        self.suspicious = failures >= SOFT
+        admitted = failures < HARD and (self._known or spread.count() < SPREAD)
+        return admitted, not self._known and here.count() >= SPRAY
 
     def succeeded(self) -> None:
         """Take the attempt off the count: only failures are counted."""
-        for usage in self._used:
-            usage.rollback()
+        if self._row is not None:
+            self._row.delete()
 
     def forget(self) -> None:
         """Start anew, after a password reset."""
-        self._clear(SPREAD, self._name)
-        for action in (HARD, SOFT):
-            self._clear(action, f"{self._where}:{self._name}")
+        SignInFailure.objects.filter(name=self._name).delete()
 
-    def _count(self, action: str, key: str) -> bool:
-        usage = ratelimit.consume(self._request, app=_APP, action=action, config=RATES, key=_short(key))
-        if usage is not None:
-            self._used.append(usage)
-        return usage is not None
 
-    def _clear(self, action: str, key: str) -> None:
-        ratelimit.clear(self._request, app=_APP, action=action, config=RATES, key=_short(key))
+def _slowly() -> bool:
+    """Wait for the pause, one attempt at a time; False at once when another one is waiting."""
+    if not _slow_lane.acquire(blocking=False):
+        return False
+    try:
+        time.sleep(PAUSE)
+    finally:
+        _slow_lane.release()
+    return True
 
 
 def _short(key: str) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
@@ -46,3 +48,19 @@ class Session(AbstractBaseSession):
         from packhouse.catalogue.activity.sessions import SessionStore
 
         return SessionStore
+
+
+class SignInFailure(models.Model):
+    """A sign-in that failed, or is being tried. `name` and `place` are hex sha256 of what was typed and where."""
+
+    name = models.CharField(max_length=64)
+    place = models.CharField(max_length=64)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        """Counted by name, and by place."""
+
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["name", "at"], name="failures_of_name"),
+            models.Index(fields=["place", "at"], name="failures_from_place"),
+        ]
