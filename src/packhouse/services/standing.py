@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who acts on which project: asked inside the transaction that changes it."""
+
+from __future__ import annotations
+
+from packhouse.catalogue.models import Project
+from packhouse.domain.names import normalize
+from packhouse.domain.permissions import Action, Identity, may
+from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.services import access
+from packhouse.services.journal import COMMAND, Actor, Clock
+
+Asker = Identity | Actor
+"""Who wants something: an identity, whose rights are judged, or the actor `COMMAND`, who may do everything."""
+
+
+def demand(asker: Asker, action: Action, name: str, clock: Clock) -> tuple[Project, Actor]:
+    """The living project, locked, and the actor for the journal; raises MISSING, UNAUTHENTICATED or FORBIDDEN."""
+    project = Project.objects.select_for_update().filter(name=normalize(name), deleted_serial=None).first()
+    if isinstance(asker, Actor):
+        if asker is not COMMAND:
+            raise refuse(Kind.FORBIDDEN, "actor-unknown", "Only a command acts without an identity; sign in.")
+        if project is None:
+            raise unknown(name)
+        return project, asker
+    identity = access.still_valid(asker, clock())
+    if project is None:
+        raise unknown(name)
+    may(identity, action, project=access.project_right(identity, project.name)).demand()
+    return project, Actor.of(identity)
+
+
+def is_administrator(asker: Asker) -> bool:
+    """Whether it is a command, or somebody who may administer."""
+    return asker is COMMAND if isinstance(asker, Actor) else asker.is_admin and asker.scope is None
+
+
+def unknown(name: str) -> PackhouseError:
+    """The refusal for a project that is not here."""
+    return refuse(Kind.MISSING, "project-unknown", f"There is no project {name[:60]!r} here; see the list of projects.")
