@@ -188,7 +188,7 @@ def _write_description(file: File, judged: Judged) -> None:
             file=file,
             content_type=core.description_content_type[:200],
             text=_storable(core.description),
-            html=judged.judgement.description_html or "",
+            html=_storable(judged.judgement.description_html or ""),
         )
 
 
