@@ -81,7 +81,7 @@ def withdraw(asker: Asker, name: str, invitation_id: int, *, clock: Clock) -> No
 
 
 def _open_invitation(invitation_id: int, clock: Clock, **of: int | None) -> Invitation:
-    rows = Invitation.objects.select_for_update(of=("self",)).select_related("project", "user")
+    rows = Invitation.objects.select_for_update(of=("self",), no_key=True).select_related("project", "user")
     found = rows.filter(pk=invitation_id, state=OPEN, project__deleted_serial=None, **of).first()
     if found is None or found.expires_at <= clock():
         message = "There is no such open invitation; it was answered, withdrawn or ran out."

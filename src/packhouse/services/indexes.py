@@ -173,9 +173,7 @@ def layers_of(name: str) -> list[LayerSpec]:
 def set_read(actor: Actor, name: str, read: ReadMode, *, clock: Clock) -> None:
     """Say who may read an index. Its pages go, since they carry the audience of before."""
     with write():
-        index = Index.objects.select_for_update().filter(name=name).first()
-        if index is None:
-            raise missing_index(name)
+        index = find_index(name)
         if index.read == read.value:
             return
         moment = take(1, clock)

@@ -119,7 +119,7 @@ class Moment:
 
 def take(count: int, clock: Clock) -> Moment:
     """Lock the counter and take `count` serials; what carries a serial is written after this, then commit."""
-    counter = Counter.objects.select_for_update().get(name="serial")
+    counter = Counter.objects.select_for_update(no_key=True).get(name="serial")
     at = max(clock(), counter.at + timedelta(microseconds=1)) if counter.at else clock()
     first, counter.value, counter.at = counter.value + 1, counter.value + count, at
     counter.save(update_fields=["value", "at"])
@@ -148,7 +148,7 @@ def record(moment: Moment, actor: Actor, entries: list[Entry]) -> None:
 
 def bump_access() -> None:
     """Move the access generation: whatever an edge remembers about credentials is void from this commit on."""
-    counter = Counter.objects.select_for_update().get(name="access")
+    counter = Counter.objects.select_for_update(no_key=True).get(name="access")
     counter.value += 1
     counter.save(update_fields=["value"])
 

@@ -250,7 +250,7 @@ def _keep_names(index: Index) -> None:
 def _store_if(index: Index, draft: _Draft, clock: Clock) -> domain.Page | None:
     """Store a page made on reading, under the lock all writers take; None when what it shows has moved."""
     with write():
-        Counter.objects.select_for_update().get(name="serial")
+        Counter.objects.select_for_update(no_key=True).get(name="serial")
         current = Index.objects.get(pk=index.pk)
         if not draft.unmoved(current):
             return None

@@ -115,7 +115,7 @@ def record_creation(actor: Actor, user: User, clock: Clock) -> None:
 def disable_user(actor: Actor, user: User, *, clock: Clock) -> None:
     """Shut an account: from the commit on, no session or token of it is good. The last administrator stays."""
     with write():
-        living = User.objects.select_for_update().get(pk=user.pk)
+        living = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         others = User.objects.filter(is_admin=True, is_active=True).exclude(pk=user.pk)
         if living.is_admin and not others.exists():
             message = f"{living.username!r} is the only administrator; make another one first."
@@ -126,7 +126,7 @@ def disable_user(actor: Actor, user: User, *, clock: Clock) -> None:
 def enable_user(actor: Actor, user: User, *, clock: Clock) -> None:
     """Open an account again."""
     with write():
-        _set_active(actor, User.objects.select_for_update().get(pk=user.pk), active=True, clock=clock)
+        _set_active(actor, User.objects.select_for_update(no_key=True).get(pk=user.pk), active=True, clock=clock)
 
 
 def _set_active(actor: Actor, user: User, *, active: bool, clock: Clock) -> None:
@@ -170,12 +170,12 @@ def offer_first_administrator(clock: Clock) -> str | None:
 def claim_first_administrator(actor: Actor, secret: str, user: User, *, clock: Clock) -> User:
     """Make `user` the first administrator by the secret; a second use, or a server with one, is GONE."""
     with write():
-        claim = Claim.objects.select_for_update().filter(digest=_digest(secret.strip())).first()
+        claim = Claim.objects.select_for_update(no_key=True).filter(digest=_digest(secret.strip())).first()
         if claim is None:
             raise refuse(Kind.MISSING, "claim-unknown", "This claim link is not one of this server; see its terminal.")
         if claim.ended_at is not None or has_administrator():
             raise claimed()
-        person = User.objects.select_for_update().get(pk=user.pk, is_active=True)
+        person = User.objects.select_for_update(no_key=True).get(pk=user.pk, is_active=True)
         _end_claims(clock)
         moment = take(1, clock)
         person.is_admin = True

@@ -61,6 +61,7 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
     candidate = judged.candidate
     with write():
         current = access.still_valid(identity, resources.clock())
+        _lock(candidate)
         upload_rules.demand(current, index_name, candidate, profile_of(index_name), resources)
         if upload_rules.is_there(candidate, index_name):
             return False
@@ -75,9 +76,14 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
     return True
 
 
+def _lock(candidate: Candidate) -> Project | None:
+    """The project, if there is one, locked before the counter: so quotas hold in a race and nobody waits in a ring."""
+    return Project.objects.select_for_update(no_key=True).filter(name=candidate.parsed.name).first()
+
+
 def _find(candidate: Candidate, index_name: str) -> _Found:
     index = Index.objects.get(name=index_name)
-    project = Project.objects.select_for_update().filter(name=candidate.parsed.name).first()
+    project = _lock(candidate)
     if project is None:
         return _Found(index, None, None, None, has_owner=False, in_index=False, release_lives=False)
     release = Release.objects.filter(project=project, canonical=candidate.canonical).first()

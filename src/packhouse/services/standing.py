@@ -16,7 +16,7 @@ Asker = Identity | Actor
 
 def demand(asker: Asker, action: Action, name: str, clock: Clock) -> tuple[Project, Actor]:
     """The living project, locked, and the actor for the journal; raises MISSING, UNAUTHENTICATED or FORBIDDEN."""
-    project = Project.objects.select_for_update().filter(name=normalize(name), deleted_serial=None).first()
+    project = Project.objects.select_for_update(no_key=True).filter(name=normalize(name), deleted_serial=None).first()
     if isinstance(asker, Actor):
         if asker is not COMMAND:
             raise refuse(Kind.FORBIDDEN, "actor-unknown", "Only a command acts without an identity; sign in.")

@@ -40,7 +40,7 @@ def create_token(
     _demand_own(actor, user.pk)
     label, secret = _label(name), mint()
     with write():
-        owner = User.objects.select_for_update().get(pk=user.pk)
+        owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         _demand_room(owner, label)
         token = Token(
             user=owner,
@@ -64,7 +64,12 @@ def delete_token(actor: Actor, token: Token, *, clock: Clock) -> None:
     """End a token at once; deleting one that is deleted already changes nothing."""
     _demand_own(actor, token.user_id)
     with write():
-        living = Token.objects.select_for_update().select_related("user").filter(pk=token.pk, deleted_at=None).first()
+        living = (
+            Token.objects.select_for_update(no_key=True)
+            .select_related("user")
+            .filter(pk=token.pk, deleted_at=None)
+            .first()
+        )
         if living is None:
             return
         moment = take(1, clock)

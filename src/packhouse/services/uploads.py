@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 
 from packhouse.config import Settings
 from packhouse.domain.core_metadata import CoreMetadata
@@ -204,9 +204,15 @@ def _place(judged: placing.Judged, resources: Resources, identity: Identity, ind
     for _ in range(ATTEMPTS - 1):
         try:
             return placing.place(judged, resources, identity, index_name)
-        except IntegrityError:
-            continue
+        except (IntegrityError, OperationalError) as error:
+            if not _lost_a_race(error):
+                raise
     return placing.place(judged, resources, identity, index_name)
+
+
+def _lost_a_race(error: Exception) -> bool:
+    """Whether another transaction came first: a unique row is taken, or PostgreSQL broke a ring of waiting ones."""
+    return isinstance(error, IntegrityError) or getattr(error.__cause__, "sqlstate", "") in {"40001", "40P01"}
 
 
 def profile_for(index_name: str, settings: Settings) -> tuple[Profile, int]:
