@@ -8,7 +8,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from packhouse.config import Settings
 from packhouse.errors import Kind, refuse
@@ -16,6 +16,8 @@ from packhouse.services.resources import Resources
 from packhouse.storage.local_blobs import LocalBlobs
 
 if TYPE_CHECKING:
+    from packhouse.domain.judgement import Judgement
+    from packhouse.domain.policy import Profile
     from packhouse.services.judging import Judge
     from packhouse.site.worker import Place
 
@@ -157,9 +159,20 @@ def write_private(file: Path, text: str) -> None:
     partial.replace(file)
 
 
+class DirectJudge:
+    """Judges in this very process, until the process of its own for that has landed."""
+
+    def judge(self, path: Path, filename: str, profile: Profile) -> Judgement:
+        """See `services.judging.Judge`."""
+        from packhouse.domain.judgement import judge_file
+
+        with path.open("rb") as file:
+            return judge_file(file, filename, profile)
+
+
 def resources(settings: Settings, judge: Judge | None = None) -> Resources:
     """What services are given."""
-    return Resources(settings, LocalBlobs(settings.blobs_folder), cast("Judge", judge))
+    return Resources(settings, LocalBlobs(settings.blobs_folder), judge or DirectJudge())
 
 
 def work(settings: Settings, place: Place) -> None:
