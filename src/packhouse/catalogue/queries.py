@@ -45,13 +45,14 @@ def status_of(project: Project) -> tuple[Status, str]:
     return (Status(row[0]), row[1]) if row else (Status.ACTIVE, "")
 
 
-def project_facts(index: str, project: Project) -> ProjectFacts:
+def project_facts(index: str, project: Project, *, even_quarantined: bool = False) -> ProjectFacts:
     """Everything the pages and the JSON API tell of a project, releases ascending; no files while quarantined.
 
     Core metadata of all files comes along, descriptions do not: see `with_description`.
     """
     status, _reason = status_of(project)
-    rows = [] if status is Status.QUARANTINED else list(_placed(index, project))
+    hidden = status is Status.QUARANTINED and not even_quarantined
+    rows = [] if hidden else list(_placed(index, project))
     by_release: dict[str, list[FileFacts]] = {}
     for row in rows:
         by_release.setdefault(row["file__release__version"], []).append(_file(row))

@@ -6,10 +6,25 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver
 
 from packhouse.domain.permissions import Action
-from packhouse.web import assets, documents, errors, files, health, home, legacy, metrics, projects, simple, xmlrpc
+from packhouse.web import (
+    assets,
+    documents,
+    errors,
+    files,
+    health,
+    home,
+    legacy,
+    manage,
+    metrics,
+    projects,
+    simple,
+    xmlrpc,
+)
 from packhouse.web.account_urls import account_routes
 from packhouse.web.routing import View, route
 
+_RELEASE = "manage/project/<str:name>/release/<str:version>"
+FORM = ("GET", "HEAD", "POST")
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -42,6 +57,32 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route("project/<str:name>/<str:version>/", projects.release, action=Action.READ, name="release"),
     route("user/<str:name>/", projects.user, action=Action.READ, name="user"),
     *account_routes,
+    # what its people do with a project
+    route("manage/projects/", manage.own_projects, action=Action.ACCOUNT, name="manage-projects", methods=FORM),
+    route("manage/project/<str:name>/", manage.project, action=Action.MANAGE, name="manage-project", methods=FORM),
+    route(
+        "manage/project/<str:name>/collaborators/",
+        manage.people_page,
+        action=Action.MANAGE,
+        name="manage-collaborators",
+        methods=FORM,
+    ),
+    route(f"{_RELEASE}/", manage.release, action=Action.YANK, name="manage-release", methods=FORM),
+    route(
+        "manage/project/<str:name>/delete/",
+        manage.delete_project,
+        action=Action.DELETE,
+        name="delete-project",
+        methods=FORM,
+    ),
+    route(f"{_RELEASE}/delete/", manage.delete_release, action=Action.DELETE, name="delete-release", methods=FORM),
+    route(
+        f"{_RELEASE}/file/<str:filename>/delete/",
+        manage.delete_file,
+        action=Action.DELETE,
+        name="delete-file",
+        methods=FORM,
+    ),
     # what programs read: an index, and documents about `main`
     *index_routes(r"^"),
     *index_routes(r"^index/(?P<index>[a-z0-9][a-z0-9-]*)/"),

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One's projects: invitations, releases, yanking, collaborators, status, and deleting with the name typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from packhouse.catalogue import queries
+from packhouse.catalogue.models import Project, Role
+from packhouse.domain.listing import Status
+from packhouse.domain.permissions import Action, Identity, ProjectRole, may
+from packhouse.domain.project_json import ReleaseFacts, find_release
+from packhouse.domain.versions import parse_version
+from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.services import access, collaborators, people, releases
+from packhouse.services import projects as services
+from packhouse.web import resources
+from packhouse.web.manage_forms import InvitationForm, StatusForm, TypedNameForm, YankForm
+from packhouse.web.projects import find
+from packhouse.web.reading import web_identity
+
+_ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING, Kind.FORBIDDEN})
+"""Refusals that are told in the form they answer."""
+
+
+def clock() -> Any:
+    """The clock services are given."""
+    return resources.get().clock
+
+
+def own_projects(request: HttpRequest) -> HttpResponse:
+    """`/manage/projects/`: one's projects, and invitations to others'."""
+    identity = web_identity(request)
+    if request.method == "POST":
+        _answer(request, identity)
+        return redirect("manage-projects")
+    person = people.find_user(identity.username)
+    context = {
+        "projects": queries.projects_of(person),
+        "invitations": [_invited(row) for row in queries.open_invitations(person, clock()())],
+    }
+    return TemplateResponse(request, "manage/projects.html", context)
+
+
+def _invited(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "project": row.project.name,
+        "role": row.role,
+        "invited_by": row.invited_by.username,
+        "expires_at": row.expires_at,
+    }
+
+
+def _answer(request: HttpRequest, identity: Identity) -> None:
+    accept = request.POST.get("answer") == "accept"
+    number = request.POST.get("invitation", "")
+    row = collaborators.answer(identity, int(number) if number.isdecimal() else 0, accept=accept, clock=clock())
+    words = f"You are {row.role} of {row.project.display_name} now." if accept else "The invitation is declined."
+    messages.success(request, words)
+
+
+def project(request: HttpRequest, name: str) -> HttpResponse:
+    """`/manage/project/<name>/`: its releases and its status."""
+    found, identity, owner = _managed(request, name)
+    status, reason = queries.status_of(found)
+    form = StatusForm(
+        request.POST or None, initial={"status": status.value, "reason": reason}, may_quarantine=identity.is_admin
+    )
+    if request.method == "POST" and _did(form, lambda: _set_status(identity, found, form)):
+        messages.success(request, f"{found.display_name} is {form.cleaned_data['status']} now.")
+        return redirect("manage-project", found.name)
+    facts = queries.project_facts("main", found, even_quarantined=True)
+    context = _base(found, owner=owner) | {
+        "releases": [_release_row(entry) for entry in reversed(facts.releases)],
+        "form": form if owner else None,
+        "delete_url": reverse("delete-project", args=[found.name]) if owner else "",
+    }
+    return TemplateResponse(request, "manage/project.html", context)
+
+
+def _set_status(identity: Identity, found: Project, form: Form) -> None:
+    status = Status(form.cleaned_data["status"])
+    services.set_status(identity, found.name, status, reason=form.cleaned_data["reason"], clock=clock())
+
+
+def _release_row(entry: ReleaseFacts) -> dict[str, Any]:
+    return {
+        "version": entry.version,
+        "published": min((file.upload_time for file in entry.files), default=None),
+        "files": len(entry.files),
+        "size": sum(file.size for file in entry.files),
+        "yanked": entry.yanked is not None,
+        "prerelease": parse_version(entry.version).is_prerelease,
+    }
+
+
+def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
+    """`/manage/project/<name>/release/<version>/`: its files; yank and unyank."""
+    found, identity, owner = _managed(request, name)
+    shown = _release_of(found, version)
+    form = YankForm(request.POST or None)
+    if request.method == "POST" and _did(form, lambda: _yank(request, identity, found, shown, form)):
+        return redirect("manage-release", found.name, shown.version)
+    context = _base(found, owner=owner) | {
+        "release": _release_row(shown) | {"yanked": shown.yanked},
+        "files": [_file_row(found, shown, file, owner=owner) for file in shown.files],
+        "form": form,
+        "delete_url": reverse("delete-release", args=[found.name, shown.version]) if owner else "",
+    }
+    return TemplateResponse(request, "manage/release.html", context)
+
+
+def _release_of(found: Project, version: str) -> ReleaseFacts:
+    facts = queries.project_facts("main", found, even_quarantined=True)
+    shown = find_release(facts.releases, version)
+    if shown is None:
+        raise refuse(Kind.MISSING, "release-unknown", f"{found.display_name} has no release {version[:60]!r} here.")
+    return shown
+
+
+def _yank(request: HttpRequest, identity: Identity, found: Project, shown: ReleaseFacts, form: Form) -> None:
+    one = request.POST.get("file") or None
+    what = one or f"{found.display_name} {shown.version}"
+    if request.POST.get("action") == "unyank":
+        releases.unyank(identity, found.name, shown.version, filename=one, clock=clock())
+        messages.success(request, f"{what} is no longer yanked.")
+        return
+    reason = form.cleaned_data["reason"]
+    releases.yank(identity, found.name, shown.version, filename=one, reason=reason, clock=clock())
+    messages.success(request, f"{what} is yanked: installers pass it over unless its exact version is asked for.")
+
+
+def _file_row(found: Project, shown: ReleaseFacts, file: Any, *, owner: bool) -> dict[str, Any]:
+    address = reverse("delete-file", args=[found.name, shown.version, file.filename]) if owner else ""
+    return {
+        "filename": file.filename,
+        "size": file.size,
+        "uploaded": file.upload_time,
+        "sha256": file.sha256,
+        "yanked": file.yanked,
+        "delete_url": address,
+    }
+
+
+def people_page(request: HttpRequest, name: str) -> HttpResponse:
+    """`/manage/project/<name>/collaborators/`: who may publish; invite, withdraw, remove, leave."""
+    found, identity, owner = _managed(request, name)
+    inviting = request.POST.get("action") == "invite"
+    form = InvitationForm(request.POST if inviting else None)
+    if request.method == "POST" and _changed_people(request, identity, found, form, inviting=inviting):
+        still = Role.objects.filter(project=found, user_id=identity.user_id or 0).exists() or identity.is_admin
+        return redirect("manage-collaborators", found.name) if still else redirect("manage-projects")
+    rows = Role.objects.filter(project=found).select_related("user").order_by("-role", "user__username")
+    context = _base(found, owner=owner) | {
+        "people": [_person_row(row, identity, owner=owner) for row in rows],
+        "invitations": [_invitation_row(row) for row in _open_invitations(found)] if owner else [],
+        "form": form if owner else None,
+    }
+    return TemplateResponse(request, "manage/collaborators.html", context)
+
+
+def _open_invitations(found: Project) -> Any:
+    return found.invitations.filter(state="open", expires_at__gt=clock()()).select_related("user", "invited_by")
+
+
+def _person_row(row: Role, identity: Identity, *, owner: bool) -> dict[str, Any]:
+    you = row.user_id == identity.user_id
+    return {
+        "username": row.user.username,
+        "role": row.role,
+        "since": row.since,
+        "you": you,
+        "removable": owner or you,
+    }
+
+
+def _invitation_row(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "username": row.user.username,
+        "role": row.role,
+        "invited_by": row.invited_by.username,
+        "expires_at": row.expires_at,
+    }
+
+
+def _changed_people(request: HttpRequest, identity: Identity, found: Project, form: Form, *, inviting: bool) -> bool:
+    """Do what was asked; False when the form has to be shown again with what is wrong."""
+    if inviting:
+        return _did(form, lambda: _invite(request, identity, found, form))
+    try:
+        if request.POST.get("action") == "withdraw":
+            number = request.POST.get("invitation", "")
+            chosen = int(number) if number.isdecimal() else 0
+            collaborators.withdraw(identity, found.name, chosen, clock=clock())
+            messages.success(request, "The invitation is withdrawn.")
+        else:
+            _remove(request, identity, found)
+    except PackhouseError as error:
+        if error.kind not in _ANSWERED:
+            raise
+        messages.error(request, error.message)
+    return True
+
+
+def _invite(request: HttpRequest, identity: Identity, found: Project, form: Form) -> None:
+    person = people.find_user(form.cleaned_data["username"])
+    collaborators.invite(identity, found.name, person, ProjectRole(form.cleaned_data["role"]), clock=clock())
+    messages.success(request, f"{person.username} is invited and finds the invitation under “Your projects”.")
+
+
+def _remove(request: HttpRequest, identity: Identity, found: Project) -> None:
+    person = people.find_user(request.POST.get("username", ""))
+    if person.pk == identity.user_id:
+        collaborators.leave(identity, found.name, clock=clock())
+        messages.success(request, f"You have left {found.display_name}.")
+    else:
+        collaborators.remove(identity, found.name, person, clock=clock())
+        messages.success(request, f"{person.username} may no longer publish {found.display_name}.")
+
+
+def delete_project(request: HttpRequest, name: str) -> HttpResponse:
+    """Delete a whole project."""
+    found, identity, _ = _managed(request, name, Action.DELETE)
+    consequences = [
+        "Every release and file of it stops being offered, at once, in every index.",
+        "Their filenames can never be used again, by anybody.",
+        "The name stays reserved for its present owners; nobody else gets it.",
+    ]
+    return _delete(
+        request,
+        _base(found, owner=True)
+        | {"what": "project", "name": found.display_name, "consequences": consequences}
+        | {"cancel_url": reverse("manage-project", args=[found.name])},
+        lambda: services.delete_project(identity, found.name, clock=clock()),
+        reverse("manage-projects"),
+    )
+
+
+def delete_release(request: HttpRequest, name: str, version: str) -> HttpResponse:
+    """Delete a release with all its files."""
+    found, identity, _ = _managed(request, name, Action.DELETE)
+    shown = _release_of(found, version)
+    consequences = [
+        f"Its {len(shown.files)} file{'s stop' if len(shown.files) != 1 else ' stops'} being offered, at once.",
+        "Their filenames can never be used again; the next release needs another version.",
+        "Yanking hides a release from new installs and can be undone; deleting can't.",
+    ]
+    return _delete(
+        request,
+        _base(found, owner=True)
+        | {"what": "release", "name": shown.version, "consequences": consequences}
+        | {"cancel_url": reverse("manage-release", args=[found.name, shown.version])},
+        lambda: releases.delete(identity, found.name, shown.version, clock=clock()),
+        reverse("manage-project", args=[found.name]),
+    )
+
+
+def delete_file(request: HttpRequest, name: str, version: str, filename: str) -> HttpResponse:
+    """Delete one file of a release."""
+    found, identity, _ = _managed(request, name, Action.DELETE)
+    shown = _release_of(found, version)
+    if filename not in {file.filename for file in shown.files}:
+        raise refuse(Kind.MISSING, "file-missing", f"The release {shown.version} has no file {filename[:255]!r}.")
+    consequences = [
+        "It stops being offered, at once; whoever pinned its hash can't install it any more.",
+        "Its filename can never be used again, not even for the same bytes.",
+    ]
+    last = len(shown.files) == 1
+    after = "manage-project" if last else "manage-release"
+    return _delete(
+        request,
+        _base(found, owner=True)
+        | {"what": "file", "name": filename, "consequences": consequences}
+        | {"cancel_url": reverse("manage-release", args=[found.name, shown.version])},
+        lambda: releases.delete(identity, found.name, shown.version, filename=filename, clock=clock()),
+        reverse(after, args=[found.name] if last else [found.name, shown.version]),
+    )
+
+
+def _delete(request: HttpRequest, context: dict[str, Any], act: Callable[[], object], afterwards: str) -> HttpResponse:
+    """The page on which a name is typed, and what happens when it is right."""
+    form = TypedNameForm(request.POST or None, expected=context["name"])
+    if request.method == "POST" and _did(form, act):
+        messages.success(request, f"The {context['what']} {context['name']} is deleted.")
+        return redirect(afterwards)
+    return TemplateResponse(request, "manage/delete.html", context | {"form": form})
+
+
+def _did(form: Form, act: Callable[[], object]) -> bool:
+    """Do it if the form is right; a refusal becomes the form's own error."""
+    if not form.is_valid():
+        return False
+    try:
+        act()
+    except PackhouseError as error:
+        if error.kind not in _ANSWERED:
+            raise
+        form.add_error(None, error.message)
+        return False
+    return True
+
+
+def _managed(request: HttpRequest, name: str, action: Action = Action.YANK) -> tuple[Project, Identity, bool]:
+    """The project, who manages it, and whether as an owner (or administrator); raises for anybody else."""
+    found = find(name)
+    identity = web_identity(request)
+    right = access.project_right(identity, found.name)
+    may(identity, action, project=right).demand()
+    return found, identity, may(identity, Action.DELETE, project=right).allowed
+
+
+def _base(found: Project, *, owner: bool) -> dict[str, Any]:
+    status, reason = queries.status_of(found)
+    shown = {"name": found.display_name, "normalized": found.name, "status": status.value, "status_reason": reason}
+    return {"project": shown, "may_delete": owner}
