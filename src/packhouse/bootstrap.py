@@ -90,7 +90,7 @@ def start(settings: Settings, *, edge: bool = True) -> int:
         fill_reserve(settings.data)
         from packhouse.site.supervisor import Supervisor
 
-        supervisor = Supervisor(lambda place: work(settings, place), listener.detach(), settings.workers)
+        supervisor = Supervisor(lambda place: work(settings, place, edge=edge), listener.detach(), settings.workers)
         return supervisor.run()
     finally:
         close_databases()
@@ -175,11 +175,25 @@ def resources(settings: Settings, judge: Judge | None = None) -> Resources:
     return Resources(settings, LocalBlobs(settings.blobs_folder), judge or DirectJudge())
 
 
-def work(settings: Settings, place: Place) -> None:
-    """Be a worker."""
+def work(settings: Settings, place: Place, *, edge: bool = True) -> None:
+    """Be a worker: the origin behind the edge, or alone."""
     from packhouse.site.worker import run_wsgi
     from packhouse.site.wsgi import application
     from packhouse.web.resources import hold
 
     hold(resources(settings))
-    run_wsgi(application(), place)
+    if edge:
+        work_at_edge(settings, place)
+    else:
+        run_wsgi(application(), place)
+
+
+def work_at_edge(settings: Settings, place: Place) -> None:
+    """Be a worker with the edge in front of the origin."""
+    from packhouse.edge import server
+    from packhouse.edge.edge import make_edge
+    from packhouse.site.wsgi import application
+    from packhouse.web.files import edge_secret
+
+    made = make_edge(settings, application(), edge_secret())
+    server.run(made, number=place.number, listener=place.listener, pipe=place.pipe)

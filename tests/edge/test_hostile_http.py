@@ -70,7 +70,7 @@ def test_length_and_chunked_are_read_as_chunked_and_nothing_follows(toy: Server,
 
 
 def test_hostile_157_host_is_checked(start: type) -> None:
-    server = start("hosts=packages.example,127.0.0.1")
+    server = start("base=https://packages.example:8443/under")
     for host, status in {
         "packages.example": 200,
         "PACKAGES.example:8443": 200,

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from packhouse.config import Settings
+from packhouse.domain.addresses import is_own_host
 from packhouse.edge.bridge import Bridge
 from packhouse.edge.edge import Edge
 from packhouse.edge.limits import Limits
@@ -106,7 +108,7 @@ class Toy:
     """An application without pages: everything goes to the origin."""
 
     def __init__(self, options: dict[str, str]) -> None:
-        hosts = frozenset(options["hosts"].split(",")) if "hosts" in options else None
+        settings = Settings(base_url=options.get("base"))
         proxies = Proxies(tuple(options.get("proxies", "127.0.0.1").split(",")))
         self.bridge = Bridge(
             origin,
@@ -115,7 +117,7 @@ class Toy:
             upload_threads=int(options.get("uploads", 8)),
             progress_seconds=float(options.get("progress", 30)),
         )
-        self.edge = Edge(self.bridge, Limits(hosts))
+        self.edge = Edge(self.bridge, Limits(lambda host: is_own_host(settings, host)))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self.edge.start(loop)
@@ -128,7 +130,7 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print(listener.getsockname()[1], flush=True)  # noqa: T201 - a program for tests
     run(
-        Toy(dict(option.split("=") for option in sys.argv[2:])),
+        Toy(dict(option.split("=", 1) for option in sys.argv[2:])),
         number=0,
         listener=listener.fileno(),
         pipe=int(sys.argv[1]),

@@ -4,13 +4,31 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import lru_cache, partial
 
-from packhouse.edge.bridge import Bridge
+from packhouse.config import Settings
+from packhouse.domain.addresses import is_own_host
+from packhouse.domain.headers import CacheRules
+from packhouse.edge.bridge import Application, Bridge
+from packhouse.edge.files import Blobs, PathOf
 from packhouse.edge.flights import Flights, Leading
 from packhouse.edge.http import Exchange, Reply, plain
 from packhouse.edge.limits import CLOSE, Limits
+from packhouse.edge.proxies import Proxies
 from packhouse.edge.reading import Miss, Reading
+from packhouse.storage.pages import open_pages
+
+
+def make_edge(settings: Settings, application: Application, secret: str) -> Edge:
+    """The edge of a worker, to be made after the fork: it opens a connection of its own to the page table.
+
+    `application` is the origin, `secret` what proves to it that an edge asks which sends blobs itself. Raises
+    PackhouseError (UNAVAILABLE) when the page table can't be read.
+    """
+    rules = CacheRules(max_age=settings.page_max_age)
+    reading = Reading(open_pages(settings), Blobs(PathOf(settings.blobs_folder)), rules=rules)
+    bridge = Bridge(application, Proxies(settings.trusted_proxies), secret=secret)
+    return Edge(bridge, Limits(lru_cache(256)(partial(is_own_host, settings))), reading)
 
 
 class Edge:

@@ -63,6 +63,7 @@ def environ(request: Request, source: Source, identity: str, secret: str, **more
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
+        "packhouse.edge_secret": secret,  # that it is there says that X-Request-ID is ours
         **more,
     }
     _add_headers(env, request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from packhouse.edge.http import Reply, Request, plain
@@ -35,9 +35,9 @@ ALLOW = ("allow", ", ".join(sorted(METHODS)))
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What this server takes. `hosts` are the names it answers to, without ports, lower-case; None: to any."""
+    """What this server takes. `is_ours` says whether a `Host` header names it; any well-formed one by default."""
 
-    hosts: frozenset[str] | None = None
+    is_ours: Callable[[str], bool] = lambda _host: True
 
     def refusal(self, request: Request) -> Reply | None:
         """The reply to a request that is not to be looked at, or None."""
@@ -48,10 +48,6 @@ class Limits:
             or _refused_framing(request)
         )
 
-    def is_ours(self, host: str) -> bool:
-        """Whether a `Host` header names us; any port will do, a proxy may stand before us."""
-        return self.hosts is None or name_of(host) in self.hosts
-
     def _refused_host(self, request: Request) -> Reply | None:
         host = request.headers.get("host")
         if host is None:
@@ -59,14 +55,6 @@ class Limits:
         if not self.is_ours(host):
             return plain(421, "This server is not the host the request names; see PACKHOUSE_BASE_URL.\n", CLOSE)
         return None
-
-
-def name_of(host: str) -> str:
-    """The name in a `Host` header, lower-case, without the port and the brackets of an IPv6 address."""
-    name = host.strip().lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    return name.partition(":")[0].removesuffix(".")
 
 
 def _refused_target(request: Request) -> Reply | None:
