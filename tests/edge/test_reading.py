@@ -197,7 +197,13 @@ def test_a_catalogue_that_can_not_be_read_leaves_all_to_the_origin(world: World)
 
 
 def learn_404(world: World, path: str = "/simple/nope/", *, public: bool = True) -> None:
-    assert world.miss(path).watch.replaced(404, error_headers(13, public=public)) is None
+    world.miss(path).watch.replaced(404, error_headers(13, public=public))
+
+
+def test_the_first_to_ask_gets_what_all_others_get(world: World) -> None:
+    asked = world.miss("/simple/foo/")
+    world.page()
+    assert asked.watch.replaced(200, (("x-frame-options", "DENY"),)) == world.reply("/simple/foo/")
 
 
 def test_U9_a_404_is_remembered_until_the_names_change(world: World) -> None:
@@ -241,7 +247,9 @@ def test_a_404_is_asked_for_again_when_rights_change(world: World) -> None:
 
 def let_in(world: World, credential: str = CREDENTIAL) -> None:
     asked = world.miss("/simple/foo/", authorization=credential)
-    assert asked.watch.replaced(200, (("x-packhouse-audience", "secret"),)) is None
+    sent = asked.watch.replaced(200, (("x-packhouse-audience", "secret"),))
+    assert sent is not None
+    assert sent.status == 200
 
 
 def test_a_private_page_is_answered_to_whom_the_origin_let_in(world: World) -> None:

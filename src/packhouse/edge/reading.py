@@ -250,7 +250,9 @@ class _PageWatch:
                 self._reading.keep_allowed(credential, audience, self._access)
         elif status == 404 and self._names is not None and _is_for_all(given):
             self._reading.keep_unknown(self._target, self._names, self._access)
-        return None
+        # The page is there now: the first to ask gets to the letter what all others will get.
+        found = self._reading.answer(self._request) if status in {200, 304, 404} else None
+        return found if isinstance(found, Reply) else None
 
     def done(self) -> None:
         """See `Watch.done`."""
