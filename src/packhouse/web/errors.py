@@ -74,10 +74,18 @@ def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: a fault of ours. Relies on nothing, neither database nor templates."""
+    """Django's handler500: a fault of ours. Relies on nothing: without the page's template, a bare one is sent."""
     if request.path_info.startswith(API_PATHS) or "text/html" not in request.headers.get("Accept", ""):
         return HttpResponse("Internal error; the server's log says more.\n", status=500, content_type="text/plain")
-    return HttpResponse(_FAULT_PAGE, status=500)
+    return HttpResponse(_fault_page(), status=500)
+
+
+def _fault_page() -> str:
+    """Our page for faults, rendered without the request, whose session or account may be the fault."""
+    try:
+        return str(loader.render_to_string("500.html"))
+    except Exception:  # noqa: BLE001 - the page that must not fail
+        return _FAULT_PAGE
 
 
 _FAULT_PAGE = """<!DOCTYPE html>
