@@ -114,6 +114,14 @@ def test_links_use_the_public_address(browser: Browser, settings):
     assert link().startswith("https://packages.example/account/reset/")
 
 
+def test_links_have_the_path_of_the_public_address_once(browser: Browser, settings):
+    settings.PACKHOUSE = replace(settings.PACKHOUSE, base_url="https://intra.example/pkg")
+    make_user()
+    for prefix in ("/pkg", ""):
+        ask(browser, HTTP_HOST="intra.example", HTTP_X_FORWARDED_PREFIX=prefix)
+        assert link().startswith("https://intra.example/pkg/account/reset/")
+
+
 def test_links_use_the_address_served(browser: Browser, settings):
     settings.PACKHOUSE = replace(settings.PACKHOUSE, host="127.0.0.1", port=8123)
     make_user()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
-from django.test import RequestFactory
-from tests.infra.accounts import Browser
+from django.test import Client, RequestFactory
+from tests.infra.accounts import HTML, Browser
 
 from packhouse.config import Settings
 from packhouse.domain.addresses import is_loopback, is_own_host, own_origin, registration_mode, split_host
@@ -79,6 +79,25 @@ def test_a_trusted_proxy_is_believed_and_nobody_else(settings):
     ours = boundary(PUBLIC, settings)
     assert ask(ours, REMOTE_ADDR="127.0.0.1", **meta).content == b"192.0.2.55 https packages.example"
     assert ask(ours, REMOTE_ADDR="192.0.2.1", **meta).content == b"192.0.2.1 http localhost"
+
+
+def test_a_prefix_added_by_a_proxy_is_in_every_link(settings, db: None):
+    client = Client(headers=HTML, REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_PREFIX="/pkg")
+    page = client.get("/account/register/").content.decode()
+    assert 'action="/pkg/account/register/"' in page
+    assert '"/pkg/static/' in page
+    assert client.get("/manage/account/")["Location"] == "/pkg/account/login/?next=/pkg/manage/account/"
+    odd = Client(headers=HTML, HTTP_X_FORWARDED_PREFIX='//evil.example/"')
+    assert "evil" not in odd.get("/account/register/").content.decode()
+
+
+def test_networks_of_proxies(settings):
+    ours = boundary(replace(PUBLIC, trusted_proxies=("10.1.0.0/16",)), settings)
+    meta = {"HTTP_X_FORWARDED_FOR": "203.0.113.9", "HTTP_HOST": "localhost"}
+    assert ask(ours, REMOTE_ADDR="10.1.2.3", **meta).content.startswith(b"203.0.113.9 ")
+    assert ask(ours, REMOTE_ADDR="10.2.2.3", **meta).content.startswith(b"10.2.2.3 ")
+    meta["HTTP_X_FORWARDED_FOR"] = "203.0.113.9, nonsense"
+    assert ask(ours, REMOTE_ADDR="10.1.2.3", **meta).content.startswith(b"10.1.2.3 ")
 
 
 def test_strict_transport_only_with_https(settings):

@@ -21,7 +21,7 @@ def account_settings(settings: Settings) -> dict[str, Any]:
         "PASSWORD_HASHERS": ["packhouse.site.passwords.Argon2"],
         "AUTH_PASSWORD_VALIDATORS": _validators(),
         "PASSWORD_RESET_TIMEOUT": RESET_TIMEOUT,
-        "LOGIN_URL": "/account/login/",
+        "LOGIN_URL": "account_login",
         "LOGIN_REDIRECT_URL": "/manage/projects/",
         **mail_settings(settings.email, settings.email_from),
         **_cookies(settings),

@@ -18,10 +18,10 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.forms import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils import timezone
 
-from packhouse.catalogue.activity.sessions import STARTED
+from packhouse.catalogue.activity.sessions import STARTED, SessionStore
 from packhouse.catalogue.models import User
 from packhouse.config import Settings
 from packhouse.domain.addresses import own_origin, registration_mode
@@ -41,6 +41,12 @@ def _ours() -> Settings:
 def origin(request: HttpRequest | None) -> str:
     """The origin for links in mails."""
     return own_origin(_ours(), request.META.get("HTTP_HOST", "") if request else "")
+
+
+def _link(request: HttpRequest | None, name: str, *args: str) -> str:
+    """A link for a mail. `base_url` brings its own path; a prefix that a proxy added to this request is not ours."""
+    path = reverse(name, args=args)
+    return origin(request) + "/" + path.removeprefix(get_script_prefix()).lstrip("/")
 
 
 class Backend(AuthenticationBackend):
@@ -135,6 +141,7 @@ class Adapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: Any) -> None:
         """Start a session under a new key, with where and when it began."""
         super().login(request, user)
+        SessionStore.clear_expired()
         request.session[STARTED] = {
             "address": self.get_client_ip(request)[:64],
             "agent": self.get_http_user_agent(request)[:200],
@@ -153,7 +160,7 @@ class Adapter(DefaultAccountAdapter):
         """Send one plain-text mail whose links are built from our own address."""
         site = origin(self.request)
         links = {"signup_url": "account_signup", "password_reset_url": "account_reset_password"}
-        own = {key: site + reverse(name) for key, name in links.items() if key in context and "key" not in context}
+        own = {key: _link(self.request, name) for key, name in links.items() if key in context and "key" not in context}
         place = SimpleNamespace(name="Packhouse", domain=urlsplit(site).netloc, url=site)
         mail = self.render_mail(template_prefix, email, {"email": email, **context, **own, "current_site": place})
         mail.send()
@@ -161,7 +168,7 @@ class Adapter(DefaultAccountAdapter):
     def get_reset_password_from_key_url(self, key: str) -> str:
         """The link of a reset mail."""
         uid, _, secret = key.partition("-")
-        return origin(self.request) + reverse("account_reset_password_from_key", args=[uid, secret])
+        return _link(self.request, "account_reset_password_from_key", uid, secret)
 
     # -- where to go
 

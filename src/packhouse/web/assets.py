@@ -19,11 +19,11 @@ from urllib.parse import quote
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.http import HttpRequest, HttpResponse
+from django.urls import get_script_prefix
 
 from packhouse.errors import Kind, refuse
 
 IMMUTABLE = "public, max-age=31536000, immutable"
-PREFIX = "/static/"
 _COMPRESSED = {"text/css", "text/javascript", "image/svg+xml", "application/json", "text/plain"}
 
 
@@ -71,7 +71,7 @@ class Storage(StaticFilesStorage):
 
     def url(self, name: str | None) -> str:
         """The address of a file, in this bundle."""
-        return f"{PREFIX}{bundle()}/{quote(name or '')}"
+        return f"{get_script_prefix()}static/{bundle()}/{quote(name or '')}"
 
 
 def serve(request: HttpRequest, digest: str, name: str) -> HttpResponse:

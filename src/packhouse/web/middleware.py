@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
 
 from packhouse.config import Settings
 from packhouse.domain.addresses import is_own_host, split_host
@@ -34,6 +36,8 @@ PRIVATE_PATHS = ("/account/", "/manage/", "/admin/")
 PROBES = frozenset({"/healthz", "/readyz"})
 """Asked by address, by machines that know no name of ours."""
 
+_FORWARDED = [f"HTTP_X_FORWARDED_{name}" for name in ("FOR", "PROTO", "HOST", "PREFIX")]
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _TOO_MANY_CODES = frozenset({"too_many_login_attempts", "rate_limited"})
 _RETRY_AFTER = "60"
@@ -45,12 +49,13 @@ class Boundary:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
         self._settings: Settings = settings.PACKHOUSE
-        self._proxies = frozenset(self._settings.trusted_proxies)
+        self._proxies = [ipaddress.ip_network(entry, strict=False) for entry in self._settings.trusted_proxies]
         self._strict_transport = (self._settings.base_url or "").startswith("https://")
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer one request."""
         self._believe_proxy(request)
+        set_script_prefix(str(request.META.get("SCRIPT_NAME", "")) or "/")
         response = self._refuse_host(request) or self._get_response(request)
         self._add_headers(request, response)
         return response
@@ -78,18 +83,42 @@ class Boundary:
         return response
 
     def _believe_proxy(self, request: HttpRequest) -> None:
-        """Take address, scheme and host from a trusted proxy; take the headers away in any case."""
+        """Take address, scheme, host and prefix from a trusted proxy; take the headers away from anybody else.
+
+        An edge of ours did this before and left no such header.
+        """
         meta = request.META
-        forwarded = {name: meta.pop(f"HTTP_X_FORWARDED_{name}", "") for name in ("FOR", "PROTO", "HOST")}
-        if meta.get("REMOTE_ADDR") not in self._proxies:
+        if not self._trusts(str(meta.get("REMOTE_ADDR", ""))):
+            for name in _FORWARDED:
+                meta.pop(name, None)
             return
-        client = _last_untrusted(forwarded["FOR"], self._proxies)
-        if client:
-            meta["REMOTE_ADDR"] = client
-        if forwarded["PROTO"] in {"http", "https"}:
-            meta["wsgi.url_scheme"] = forwarded["PROTO"]
-        if forwarded["HOST"]:
-            meta["HTTP_HOST"] = forwarded["HOST"].rpartition(",")[2].strip()
+        meta["REMOTE_ADDR"] = self._client(str(meta.get("HTTP_X_FORWARDED_FOR", "")), str(meta["REMOTE_ADDR"]))
+        if meta.get("HTTP_X_FORWARDED_PROTO") in {"http", "https"}:
+            meta["wsgi.url_scheme"] = meta["HTTP_X_FORWARDED_PROTO"]
+        if meta.get("HTTP_X_FORWARDED_HOST"):
+            meta["HTTP_HOST"] = str(meta["HTTP_X_FORWARDED_HOST"]).rpartition(",")[2].strip()
+        prefix = str(meta.get("HTTP_X_FORWARDED_PREFIX", "")).rstrip("/")
+        if _PREFIX.fullmatch(prefix):
+            meta["SCRIPT_NAME"], request.path = prefix, prefix + request.path_info
+
+    def _trusts(self, address: str) -> bool:
+        try:
+            peer = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(peer in network for network in self._proxies)
+
+    def _client(self, chain: str, peer: str) -> str:
+        """The last address of `X-Forwarded-For` that is no trusted proxy; the peer's when the list makes no sense."""
+        for part in reversed(chain.split(",")):
+            try:
+                address = str(ipaddress.ip_address(part.strip()))
+            except ValueError:
+                return peer
+            if not self._trusts(address):
+                return address
+            peer = address
+        return peer
 
     def _refuse_host(self, request: HttpRequest) -> HttpResponse | None:
         authority = request.META.get("HTTP_HOST", "")
@@ -111,18 +140,6 @@ class Boundary:
 
 
 CROSS_SITE = "This request was started by another site, so nothing was changed; open the page here and try again."
-
-
-def _last_untrusted(chain: str, proxies: frozenset[str]) -> str:
-    """The nearest address of `X-Forwarded-For` that is not itself a trusted proxy; "" when there is none."""
-    for part in reversed(chain.split(",")):
-        try:
-            address = str(ipaddress.ip_address(part.strip()))
-        except ValueError:
-            return ""
-        if address not in proxies:
-            return address
-    return ""
 
 
 def _fault_codes(context: dict[str, Any]) -> set[str]:
