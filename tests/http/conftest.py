@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers of the contract tests: one with the edge, one with the origin alone, both with two workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.http.client import Site, sdist, wheel
+from tests.infra.server import finish, start
+
+FILE_LIMIT = 3_000_000
+PROJECT_LIMIT = 5_000_000
+LIMITS = {"PACKHOUSE_MAX_FILE_SIZE": str(FILE_LIMIT), "PACKHOUSE_MAX_PROJECT_SIZE": str(PROJECT_LIMIT)}
+MODES = {"edge": "embedded", "origin": "none"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of this folder needs a running server."""
+    for item in items:
+        if "site" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", params=MODES)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server in one of its two forms; make your own names on it."""
+    mode = request.param
+    data = tmp_path_factory.mktemp(mode) / "data"
+    server = start(data, "--edge", MODES[mode], "--workers", "2", extra=LIMITS)
+    owner, stranger = server.make_user("olga"), server.make_user("simon")
+    yield Site(server, mode, owner, server.make_token(owner), stranger, server.make_token(stranger))
+    finish(server)
+
+
+SHELF = "Shelf.Sample_Project"
+"""A project that reading tests share: two wheels and two sdists, under a name that is not normalized."""
+
+
+@pytest.fixture(scope="session")
+def shelf(site: Site) -> Site:
+    """The site with the project `SHELF` on it; nobody changes it."""
+    if not site.shelf:
+        lines = ["Requires-Python: >=3.8,<4", 'Requires-Dist: other; extra == "x"', "Provides-Extra: x"]
+        files = [
+            wheel(SHELF, "1.0", lines=lines),
+            sdist(SHELF, "1.0", lines=lines[:1]),
+            wheel(SHELF, "1.0+cpu", lines=["Requires-Python: >=3.8,<4"]),
+            sdist(SHELF, "2.0", metadata_version="2.1"),
+        ]
+        for file in files:
+            site.publish(file, name=SHELF)
+        site.shelf.update({filename: (filename, data) for filename, data in files})
+    return site
