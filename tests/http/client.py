@@ -119,7 +119,7 @@ class Site:
     def file_path(self, name: str, filename: str, index: str = "") -> str:
         """The path of a file, as the JSON page links it."""
         page = f"{self.server.url}{index}/simple/{name}/"
-        return urlsplit(urljoin(page, self.entry(name, filename, index)["url"])).path
+        return urlsplit(urljoin(page, str(self.entry(name, filename, index)["url"]))).path
 
     def upload(
         self,

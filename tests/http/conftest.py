@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from tests.http.client import Site, sdist, wheel
 from tests.infra.server import finish, start
 

@@ -10,7 +10,6 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import html5lib
 import pytest
-
 from tests.http.client import V1_HTML, Answer, Site, fresh, sha256, wheel
 
 PAGE = "/simple/shelf-sample-project/"

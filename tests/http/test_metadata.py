@@ -8,7 +8,6 @@ import tarfile
 import zipfile
 
 import pytest
-
 from tests.http.client import Site, fresh, sdist, sha256, wheel
 
 NAME = "shelf-sample-project"

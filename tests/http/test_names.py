@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from tests.http.client import V1_JSON, Site, fresh, wheel
 from tests.http.conftest import SHELF
 

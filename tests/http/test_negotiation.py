@@ -6,7 +6,6 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-
 from tests.http.client import PIP, UV, V1_HTML, V1_JSON, Site
 
 HTML = "text/html"
