@@ -64,3 +64,46 @@ class SignInFailure(models.Model):
             models.Index(fields=["name", "at"], name="failures_of_name"),
             models.Index(fields=["place", "at"], name="failures_from_place"),
         ]
+
+
+class SearchDocument(models.Model):
+    """What is searched of a project in the index whose own layer holds it; made from the journal, disposable.
+
+    `name` holds the searchable spellings of the name, `grams` the padded trigrams of it (see `domain.searching`).
+    The full-text indexes beside this table are made by migration 0004 and kept by the database itself.
+    """
+
+    index_name = models.CharField(max_length=64)
+    project = models.CharField(max_length=200)  # normalized
+    display_name = models.CharField(max_length=200)
+    version = models.CharField(max_length=128)
+    name = models.CharField(max_length=600)
+    grams = models.TextField()
+    summary = models.TextField(blank=True)
+    keywords = models.TextField(blank=True)
+    description = models.TextField(blank=True)
+    released_at = models.DateTimeField()
+
+    class Meta:
+        """One per index and project; newest first without words."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["index_name", "project"], name="one_document_per_project")
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["index_name", "-released_at"], name="documents_by_age"),
+        ]
+
+
+class SearchClassifier(models.Model):
+    """A classifier of a document, for filters and their counts."""
+
+    document = models.ForeignKey(SearchDocument, on_delete=models.CASCADE, related_name="classifiers")
+    classifier = models.CharField(max_length=300)
+
+    class Meta:
+        """Found from both sides."""
+
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["classifier", "document"], name="documents_of_classifier"),
+        ]

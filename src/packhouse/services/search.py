@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Search: documents made from the journal by a follower, and the finding of them.
+
+A search sees what the index shows and nothing else: asking about an index one may not read is refused as reading
+its pages is. A document is disposable; `rebuild` makes all of them again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from packhouse.catalogue import queries
+from packhouse.catalogue.activity.models import JobPosition, SearchClassifier, SearchDocument
+from packhouse.catalogue.activity.searching import ALIAS, Finder, Question, finder
+from packhouse.catalogue.models import Index, JournalEntry, Placement, Project
+from packhouse.domain.permissions import Action, Identity, may
+from packhouse.domain.project_json import FileFacts, ProjectFacts, latest_release
+from packhouse.domain.searching import exact_name, grams, slips, spellings, words_of
+from packhouse.services import access
+from packhouse.services.indexes import indexes_below_all
+from packhouse.services.journal import last_serial
+
+FOLLOWER = "search"
+BATCH = 500
+"""Journal entries read at once."""
+
+PER_PAGE = 20
+LAST_PAGE = 500
+FEW = 3
+"""Found projects below which names that are nearly the query are added."""
+MAX_CLASSIFIERS = 10
+_DESCRIPTION = 100_000  # characters of a README that are searched
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A project found; `near`: only its name is nearly what was typed."""
+
+    project: str
+    display_name: str
+    version: str
+    summary: str
+    released_at: datetime
+    near: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of what was found; `total` counts all pages, `facets` the projects of each classifier."""
+
+    query: str
+    classifiers: tuple[str, ...]
+    hits: tuple[Hit, ...]
+    total: int
+    page: int
+    pages: int
+    facets: tuple[tuple[str, int], ...] = ()
+
+
+def search(
+    identity: Identity,
+    index_name: str,
+    query: str,
+    classifiers: Iterable[str] = (),
+    page: int = 1,
+    per_page: int = PER_PAGE,
+) -> Found:
+    """Search an index; no words and no classifiers find everything, newest first.
+
+    Whatever is typed is text. Raises as reading the index would.
+    """
+    may(identity, Action.READ, index=access.index_right(identity, index_name)).demand()
+    chosen = tuple(dict.fromkeys(c.replace("\x00", "") for c in classifiers))[:MAX_CLASSIFIERS]
+    question = Question(
+        indexes=tuple(sorted(indexes_below_all([index_name]))),
+        words=tuple(words_of(query)),
+        name=exact_name(query),
+        classifiers=chosen,
+    )
+    return _answer(question, query, page, per_page)
+
+
+def _answer(question: Question, query: str, page: int, per_page: int) -> Found:
+    engine = finder()
+    total = engine.count(question)
+    pages = max(1, min(LAST_PAGE, math.ceil(total / per_page)))
+    wanted = max(1, min(page, pages))
+    hits = _hits(engine.find(question, per_page, (wanted - 1) * per_page))
+    if total < FEW and question.words and not question.classifiers:
+        near = _near(engine, question, {hit.project for hit in hits})
+        hits, total = [*hits, *near], total + len(near)
+    facets = tuple(engine.facets(question))
+    return Found(query, question.classifiers, tuple(hits), total, wanted, pages, facets)
+
+
+def _hits(ids: list[int]) -> list[Hit]:
+    rows = SearchDocument.objects.in_bulk(ids)
+    return [_hit(rows[pk]) for pk in ids if pk in rows]
+
+
+def _hit(row: SearchDocument, *, near: bool = False) -> Hit:
+    return Hit(row.project, row.display_name, row.version, row.summary, row.released_at, near)
+
+
+def _near(engine: Finder, question: Question, known: set[str]) -> list[Hit]:
+    """Projects whose names are a slip or two away from what was typed, nearest first."""
+    typed = question.name
+    rows = SearchDocument.objects.in_bulk(engine.similar(question.indexes, typed, grams(typed), 100))
+    distances = {pk: slips(typed, row.project) for pk, row in rows.items() if row.project not in known}
+    near = sorted((distance, rows[pk].project, pk) for pk, distance in distances.items() if distance is not None)
+    return [_hit(rows[pk], near=True) for _, _, pk in near[:PER_PAGE]]
+
+
+def follow(batch: int = BATCH) -> int:
+    """Bring the documents up to the journal, one batch; returns how many entries were read."""
+    position = JobPosition.objects.filter(name=FOLLOWER).first()
+    since = 0 if position is None else position.serial
+    if since > last_serial():
+        since = 0  # an older catalogue was restored: begin again
+    rows = JournalEntry.objects.filter(serial__gt=since).order_by("serial").values_list("serial", "project")
+    entries = list(rows[:batch])
+    if entries:
+        refresh_documents({project for _, project in entries if project}, position=entries[-1][0])
+    return len(entries)
+
+
+def refresh_documents(names: Iterable[str], position: int | None = None) -> None:
+    """Make the documents of these projects again, and remember how far the journal was read, in one transaction."""
+    fresh = [document for name in sorted(names) for document in _documents(name)]
+    with transaction.atomic(using=ALIAS):
+        SearchDocument.objects.filter(project__in=list(names)).delete()
+        for draft in fresh:
+            draft.document.save()
+            SearchClassifier.objects.bulk_create(
+                SearchClassifier(document=draft.document, classifier=classifier) for classifier in draft.classifiers
+            )
+        if position is not None:
+            JobPosition.objects.update_or_create(name=FOLLOWER, defaults={"serial": position})
+
+
+def rebuild() -> None:
+    """Forget all documents; the follower makes them again from the beginning."""
+    with transaction.atomic(using=ALIAS):
+        SearchClassifier.objects.all().delete()
+        SearchDocument.objects.all().delete()
+        JobPosition.objects.filter(name=FOLLOWER).delete()
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    document: SearchDocument
+    classifiers: tuple[str, ...]
+
+
+def _documents(name: str) -> list[_Draft]:
+    """A document for each index whose own layer shows a file of the project now."""
+    project = Project.objects.filter(name=name, deleted_serial=None).first()
+    if project is None:
+        return []
+    placed = Placement.objects.filter(project=project, to_serial=None).values("index_id")
+    indexes = Index.objects.filter(pk__in=placed).values_list("name", flat=True)
+    drafts = (_document(index, queries.project_facts(index, project)) for index in indexes)
+    return [draft for draft in drafts if draft is not None]
+
+
+def _document(index: str, facts: ProjectFacts) -> _Draft | None:
+    """What is searched of a project: its latest release as its first wheel, or else its first file, tells it."""
+    release = latest_release(facts.releases)
+    if release is None or not release.files:
+        return None
+    file = min(release.files, key=lambda one: (one.packagetype != "bdist_wheel", one.filename))
+    description = queries.description_of(release)
+    document = SearchDocument(
+        index_name=index,
+        project=facts.name,
+        display_name=facts.display_name,
+        version=release.version,
+        name=spellings(facts.name),
+        grams=" ".join(grams(facts.name)),
+        summary=_text(file, "summary"),
+        keywords=" ".join(_list(file, "keywords")),
+        description="" if description is None else description.text[:_DESCRIPTION],
+        released_at=max(one.upload_time for one in release.files),
+    )
+    return _Draft(document, tuple(dict.fromkeys(c[:300] for c in _list(file, "classifiers"))))
+
+
+def _text(file: FileFacts, key: str) -> str:
+    return str(file.core.get(key) or "")
+
+
+def _list(file: FileFacts, key: str) -> list[str]:
+    value = file.core.get(key) or []
+    return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Search: what is found, in which order, and what never is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.infra.clock import TickingClock
+from tests.infra.publishing import Press
+from tests.services.conftest import press_of
+
+from packhouse.catalogue.activity.models import JobPosition, SearchDocument
+from packhouse.catalogue.models import User
+from packhouse.domain.listing import Status
+from packhouse.domain.permissions import ANONYMOUS, ReadMode
+from packhouse.errors import Kind, PackhouseError
+from packhouse.services import access, indexes, journal, projects, releases, search
+from packhouse.services.indexes import LayerSpec
+from packhouse.services.journal import COMMAND
+from packhouse.services.resources import Resources
+
+pytestmark = pytest.mark.django_db
+
+
+def names(query: str, index: str = "main", **options: Any) -> list[str]:
+    while search.follow():
+        pass
+    return [hit.project for hit in search.search(ANONYMOUS, index, query, **options).hits]
+
+
+@pytest.fixture
+def shelf(press: Press) -> Press:
+    press.wheel("numpy", "1.0", summary="Arrays of numbers", keywords="array,matrix", description="Fast numerics.")
+    press.wheel("pandas", "1.0", summary="Data frames on top of numpy", classifier="Topic :: Data")
+    press.wheel("httpx", "1.0", summary="An HTTP client", classifier="Topic :: Web", description="Like requests.")
+    press.wheel("requests", "1.0", summary="HTTP for humans", classifier="Topic :: Web")
+    press.wheel("requests-cache", "1.0", summary="A cache for HTTP", classifier="Topic :: Web")
+    return press
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("numpy", "numpy"),
+        ("NumPy", "numpy"),
+        ("requests", "requests"),
+        ("requests cache", "requests-cache"),
+        ("requests_cache", "requests-cache"),
+        ("frames", "pandas"),
+        ("data fra", "pandas"),
+        ("matrix", "numpy"),
+        ("numerics", "numpy"),
+        ("http humans", "requests"),
+        ("pand", "pandas"),
+    ],
+)
+def test_words_in_names_summaries_keywords_and_descriptions(query: str, first: str, shelf: Press) -> None:
+    assert names(query)[0] == first
+
+
+def test_the_exact_name_comes_first_then_names_it_begins(shelf: Press) -> None:
+    assert names("requests")[:3] == ["requests", "requests-cache", "httpx"]
+    assert names("numpy") == ["numpy", "pandas"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("nmupy", "numpy"), ("reqeusts", "requests"), ("pnadas", "pandas"), ("htpx", "httpx")]
+)
+def test_a_slip_is_forgiven(typed: str, meant: str, shelf: Press) -> None:
+    assert names(typed)[0] == meant
+    assert search.search(ANONYMOUS, "main", typed).hits[0].near
+
+
+def test_nothing_is_found_for_nonsense(shelf: Press) -> None:
+    assert names("qwertyuiop zxcvbnm") == []
+
+
+def test_classifiers_filter_and_are_counted(shelf: Press) -> None:
+    assert sorted(names("http", classifiers=["Topic :: Web"])) == ["httpx", "requests", "requests-cache"]
+    found = search.search(ANONYMOUS, "main", "")
+    assert found.facets == (("Topic :: Web", 3), ("Topic :: Data", 1))
+    assert found.total == 5
+    assert search.search(ANONYMOUS, "main", "", ["Topic :: Web", "Topic :: Data"]).hits == ()
+
+
+def test_pages(shelf: Press) -> None:
+    assert names("", per_page=2) == ["requests-cache", "requests"]
+    assert names("", per_page=2, page=3) == ["numpy"]
+    found = search.search(ANONYMOUS, "main", "", per_page=2)
+    assert (found.total, found.page, found.pages) == (5, 1, 3)
+
+
+@pytest.mark.parametrize("page", [-5, 0, 10**9])
+def test_hostile_246_a_page_beyond_the_ends_is_the_nearest(page: int, shelf: Press) -> None:
+    assert names("http", page=page)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "' OR 1=1--", "%", "_", "NEAR(", '"', "*", "name:x", "a AND", "NOT", "^", "{name} : x", "-x", "a & | !", "<->",
+        "':*", "\\", "\x00", "\ud800", "{{7*7}}", "${jndi:x}", "x" * 10_240, "a " * 1000, "(((", "þþþ", "\u202e",
+    ],
+)  # fmt: skip
+def test_hostile_245_every_query_is_text(query: str, shelf: Press) -> None:
+    found = search.search(ANONYMOUS, "main", query, classifiers=[query.encode("utf-8", "replace").decode()])
+    assert found.total == 0
+    assert isinstance(names(query), list)
+
+
+def test_a_newer_release_takes_the_place_of_the_older(shelf: Press) -> None:
+    shelf.wheel("numpy", "2.0", summary="Tensors")
+    assert names("tensors") == ["numpy"]
+    assert "numpy" not in names("numbers")
+    assert search.search(ANONYMOUS, "main", "tensors").hits[0].version == "2.0"
+
+
+def test_yanked_deleted_and_quarantined(shelf: Press, clock: TickingClock) -> None:
+    shelf.wheel("numpy", "2.0", summary="Tensors")
+    releases.yank(COMMAND, "numpy", "2.0", clock=clock)
+    assert names("numbers") == ["numpy"]
+    projects.set_status(COMMAND, "pandas", Status.QUARANTINED, clock=clock)
+    projects.delete_project(COMMAND, "httpx", clock=clock)
+    assert sorted(names("")) == ["numpy", "requests", "requests-cache"]
+    projects.set_status(COMMAND, "pandas", Status.ACTIVE, clock=clock)
+    assert "pandas" in names("")
+
+
+def test_hostile_248_nobody_finds_what_they_may_not_read(
+    shelf: Press, alice: User, bob: User, resources: Resources, clock: TickingClock
+) -> None:
+    indexes.create_index(COMMAND, "team", ReadMode.CLOSED, [LayerSpec("own"), LayerSpec("index", "main")], clock=clock)
+    indexes.grant_read(COMMAND, "team", alice, clock=clock)
+    press_of(alice, resources, "team").wheel("secret", "1.0", summary="numpy inside", classifier="Topic :: Secret")
+    assert names("secret") == []
+    assert names("numpy") == ["numpy", "pandas"]
+    assert "Topic :: Secret" not in dict(search.search(ANONYMOUS, "main", "").facets)
+    for who, kind in ((ANONYMOUS, Kind.UNAUTHENTICATED), (access.identity_of_user(bob), Kind.FORBIDDEN)):
+        with pytest.raises(PackhouseError) as caught:
+            search.search(who, "team", "numpy")
+        assert caught.value.kind is kind
+    reader = access.identity_of_user(alice)
+    assert {hit.project for hit in search.search(reader, "team", "numpy").hits} == {"numpy", "secret", "pandas"}
+    with pytest.raises(PackhouseError):
+        search.search(ANONYMOUS, "nowhere", "numpy")
+
+
+def test_the_follower_reads_every_entry_once(shelf: Press) -> None:
+    while search.follow(batch=3):
+        pass
+    assert JobPosition.objects.get(name="search").serial == journal.last_serial()
+    assert SearchDocument.objects.count() == 5
+    assert search.follow() == 0
+
+
+def test_documents_are_disposable(shelf: Press) -> None:
+    before = names("http")
+    search.rebuild()
+    assert SearchDocument.objects.count() == 0
+    assert names("http") == before
+
+
+def test_a_follower_ahead_of_the_journal_begins_again(shelf: Press) -> None:
+    names("")
+    JobPosition.objects.update(serial=10**6)
+    SearchDocument.objects.all().delete()
+    assert len(names("")) == 5
+
+
+def test_a_search_takes_as_many_queries_for_many_as_for_few(shelf: Press) -> None:
+    from django.db import connections
+    from django.test.utils import CaptureQueriesContext
+
+    def count() -> int:
+        names("")
+        with CaptureQueriesContext(connections["activity"]) as queries:
+            search.search(ANONYMOUS, "main", "http", ["Topic :: Web"])
+        return len(queries)
+
+    before = count()
+    for number in range(10):
+        shelf.wheel(f"http{number}", "1.0", classifier="Topic :: Web")
+    assert count() == before <= 4
