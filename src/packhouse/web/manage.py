@@ -44,10 +44,21 @@ def own_projects(request: HttpRequest) -> HttpResponse:
         return redirect("manage-projects")
     person = people.find_user(identity.username)
     context = {
-        "projects": queries.projects_of(person),
+        "projects": _sorted(queries.projects_of(person), request.GET.get("sort", "")),
         "invitations": [_invited(row) for row in queries.open_invitations(person, clock()())],
     }
     return TemplateResponse(request, "manage/projects.html", context)
+
+
+def _sorted(rows: list[queries.OwnProject], order: str) -> list[queries.OwnProject]:
+    """The rows by `name` or `published`, reversed with a minus before it; by name for anything else."""
+    if order.removeprefix("-") == "published":
+        return sorted(rows, key=_published, reverse=order.startswith("-"))
+    return rows[::-1] if order == "-name" else rows
+
+
+def _published(row: queries.OwnProject) -> float:
+    return row.published.timestamp() if row.published else 0.0
 
 
 def _invited(row: Any) -> dict[str, Any]:
