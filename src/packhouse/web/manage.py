@@ -27,7 +27,7 @@ from packhouse.web.manage_forms import InvitationForm, StatusForm, TypedNameForm
 from packhouse.web.projects import find
 from packhouse.web.reading import web_identity
 
-_ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING, Kind.FORBIDDEN})
+_ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING})
 """Refusals that are told in the form they answer."""
 
 
