@@ -54,8 +54,8 @@ def page(browser: Browser, address: str, status: int = 200) -> str:
 def test_home_teaches_when_there_is_nothing(browser: Browser, press: Press) -> None:
     said = page(browser, "/")
     assert "Nothing is published here yet" in said
-    assert "uv publish --publish-url http://" in said
-    assert "/legacy/ --token TOKEN" in said
+    assert "uv publish" in said
+    assert "/legacy/" in said
 
 
 def test_home_shows_the_newest_releases(browser: Browser, project: Press) -> None:
