@@ -17,10 +17,10 @@ import pytest
 
 from packhouse.config import Settings
 from tests.infra import databases
+from tests.infra.postgresql import Cluster
 from tests.infra.server import live, start_server
 
 __all__ = ["live", "start_server"]
-from tests.infra.postgresql import Cluster
 
 if TYPE_CHECKING:  # takes a tenth of a second that most tests need not spend
     from playwright.sync_api import Browser
@@ -29,6 +29,8 @@ hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=100, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("PACKHOUSE_TEST_PROFILE", "thorough"))
 
+COMMITTING_FIXTURES = {"transactional_db", "live_server"}
+DATABASE_FIXTURES = COMMITTING_FIXTURES | {"db"}
 DATA = pytest.StashKey[Path]()
 
 
@@ -69,10 +71,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         marker = item.get_closest_marker("django_db")
-        if marker is None and not fixtures & {"db", "transactional_db"}:
+        if marker is None and not fixtures & DATABASE_FIXTURES:
             continue
         options = dict(marker.kwargs) if marker else {}
-        transaction = bool(options.get("transaction")) or "transactional_db" in fixtures
+        transaction = bool(options.get("transaction")) or bool(fixtures & COMMITTING_FIXTURES)
         options |= {
             "databases": ["default", "activity"],
             "transaction": transaction,

@@ -85,29 +85,29 @@ def uv_publish(server: Server, file: Path, token: str, cache: Path) -> subproces
     )
 
 
-def test_the_whole_life_of_a_project(browser: Browser, live_server: Server, tmp_path: Path) -> None:
+def test_the_whole_life_of_a_project(browser: Browser, live: Server, tmp_path: Path) -> None:
     page = browser.new_context().new_page()
-    register(page, live_server)
-    token = make_token(page, live_server, "laptop")
+    register(page, live)
+    token = make_token(page, live, "laptop")
 
     filename, data = make_wheel("tutorial-project", "1.0", summary="A first project", description="# Hello\n\nworld")
     wheel = tmp_path / filename
     wheel.write_bytes(data)
-    published = uv_publish(live_server, wheel, token, tmp_path / "cache")
+    published = uv_publish(live, wheel, token, tmp_path / "cache")
     assert published.returncode == 0, published.stderr
 
-    page.goto(live_server.url)
+    page.goto(live.url)
     page.get_by_role("searchbox").fill("tutorial")
     page.keyboard.press("Enter")
     page.get_by_role("link", name=re.compile("tutorial-project")).first.click()
     expect(page).to_have_url(re.compile(r"/project/tutorial-project/$"))
     expect(page.get_by_role("heading", name="Hello")).to_be_visible()
 
-    page.goto(f"{live_server.url}/simple/")
+    page.goto(f"{live.url}/simple/")
     page.get_by_role("link", name="tutorial-project").click()
     expect(page.get_by_role("link", name=filename)).to_be_visible()
 
-    index = f"{live_server.url}/simple/"
+    index = f"{live.url}/simple/"
     by_pip = run(
         sys.executable,
         "-m",
@@ -138,7 +138,7 @@ def test_the_whole_life_of_a_project(browser: Browser, live_server: Server, tmp_
     for target in ("pip", "uv"):
         assert list((tmp_path / target).glob("tutorial_project-1.0.dist-info/METADATA"))
 
-    page.goto(f"{live_server.url}/manage/account/token/")
+    page.goto(f"{live.url}/manage/account/token/")
     page.get_by_role("link", name=re.compile("Delete")).first.click()
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Delete token").click()
@@ -146,7 +146,7 @@ def test_the_whole_life_of_a_project(browser: Browser, live_server: Server, tmp_
     again.mkdir()
     filename, data = make_wheel("tutorial-project", "1.1")
     (again / filename).write_bytes(data)
-    refused = uv_publish(live_server, again / filename, token, tmp_path / "cache")
+    refused = uv_publish(live, again / filename, token, tmp_path / "cache")
     assert refused.returncode != 0
     assert "401" in refused.stderr
-    assert live_server.get("/simple/tutorial-project/")[2].count(b"1.1") == 0
+    assert live.get("/simple/tutorial-project/")[2].count(b"1.1") == 0

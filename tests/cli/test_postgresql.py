@@ -20,7 +20,7 @@ def tables(cluster: Cluster, schema: str) -> set[str]:
 
 def test_a_server_starts_makes_its_schemas_and_starts_again(postgresql: Cluster, start_server: Callable[..., Server]):
     url = postgresql.create("served")
-    server = start_server(extra={"PACKHOUSE_DATABASE": url})
+    server = start_server(extra={"PACKHOUSE_DATABASE": url}, fresh=True)
     assert server.get("/readyz")[0] == 200
     assert "catalogue_project" in tables(postgresql, "catalogue")
     assert "activity_session" in tables(postgresql, "activity")

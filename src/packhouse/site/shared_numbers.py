@@ -27,6 +27,7 @@ def share(data: Path) -> Path:
     place = MEMORY if os.access(MEMORY, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     with contextlib.suppress(OSError):
+        (data / NOTE).touch(mode=0o600)
         (data / NOTE).write_text(str(folder), encoding="utf-8")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     return folder
