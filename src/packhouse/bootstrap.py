@@ -8,7 +8,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from packhouse.config import Settings
 from packhouse.errors import Kind, refuse
@@ -16,8 +16,6 @@ from packhouse.services.resources import Resources
 from packhouse.storage.local_blobs import LocalBlobs
 
 if TYPE_CHECKING:
-    from packhouse.domain.judgement import Judgement
-    from packhouse.domain.policy import Profile
     from packhouse.services.judging import Judge
     from packhouse.site.worker import Place
 
@@ -88,14 +86,25 @@ def start(settings: Settings, *, edge: bool = True) -> int:
         prepare(settings)
         welcome(settings)
         fill_reserve(settings.data)
-        from packhouse.site.supervisor import Supervisor
-
-        supervisor = Supervisor(lambda place: work(settings, place, edge=edge), listener.detach(), settings.workers)
-        return supervisor.run()
+        return supervise(settings, listener.detach(), edge=edge)
     finally:
         close_databases()
         shared_numbers.unshare(settings.data, numbers)
         lock.release()
+
+
+def supervise(settings: Settings, listener: int, *, edge: bool) -> int:
+    """Start the judge of archives, then the workers; returns when all have ended."""
+    from packhouse.services.judging import SandboxedJudge
+    from packhouse.site.supervisor import Supervisor
+
+    judge = SandboxedJudge()
+    judge.start()
+    try:
+        stock = resources(settings, judge)
+        return Supervisor(lambda place: work(stock, place, edge=edge), listener, settings.workers).run()
+    finally:
+        judge.close()
 
 
 def prepare(settings: Settings) -> None:
@@ -159,31 +168,20 @@ def write_private(file: Path, text: str) -> None:
     partial.replace(file)
 
 
-class DirectJudge:
-    """Judges in this very process, until the process of its own for that has landed."""
-
-    def judge(self, path: Path, filename: str, profile: Profile) -> Judgement:
-        """See `services.judging.Judge`."""
-        from packhouse.domain.judgement import judge_file
-
-        with path.open("rb") as file:
-            return judge_file(file, filename, profile)
-
-
 def resources(settings: Settings, judge: Judge | None = None) -> Resources:
-    """What services are given."""
-    return Resources(settings, LocalBlobs(settings.blobs_folder), judge or DirectJudge())
+    """What services are given; a command that publishes nothing needs no judge."""
+    return Resources(settings, LocalBlobs(settings.blobs_folder), cast("Judge", judge))
 
 
-def work(settings: Settings, place: Place, *, edge: bool = True) -> None:
+def work(stock: Resources, place: Place, *, edge: bool) -> None:
     """Be a worker: the origin behind the edge, or alone."""
     from packhouse.site.worker import run_wsgi
     from packhouse.site.wsgi import application
     from packhouse.web.resources import hold
 
-    hold(resources(settings))
+    hold(stock)
     if edge:
-        work_at_edge(settings, place)
+        work_at_edge(stock.settings, place)
     else:
         run_wsgi(application(), place)
 
