@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import os
 import re
 import secrets
@@ -52,6 +53,27 @@ def run_packhouse(
         timeout=seconds,
         check=False,
     )
+
+
+def multipart(filename: str, data: bytes) -> tuple[str, bytes]:
+    """An upload form with the fewest fields: its content type and its bytes."""
+    boundary = secrets.token_hex(16)
+    name, version = filename.removesuffix(".tar.gz").split("-")[:2]
+    wheel = filename.endswith(".whl")
+    fields = {
+        ":action": "file_upload",
+        "protocol_version": "1",
+        "metadata_version": "2.4",
+        "name": name,
+        "version": version,
+        "filetype": "bdist_wheel" if wheel else "sdist",
+        "pyversion": "py3" if wheel else "source",
+        "sha256_digest": hashlib.sha256(data).hexdigest(),
+    }
+    lines = [f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
+    lines.append(f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="{filename}"\r\n\r\n')
+    body = "".join(lines).encode() + data + f"\r\n--{boundary}--\r\n".encode()
+    return f"multipart/form-data; boundary={boundary}", body
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,18 @@ class Server:
         except urllib.error.HTTPError as refusal:
             with refusal:
                 return refusal.code, {k.lower(): v for k, v in refusal.headers.items()}, refusal.read()
+
+    def publish(self, token: str, filename: str, data: bytes, path: str = "/legacy/") -> tuple[int, str]:
+        """Upload a file as twine does, with the fewest fields: status, body."""
+        kind, body = multipart(filename, data)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
+        request = urllib.request.Request(self.url + path, data=body, headers=headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=60) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read().decode()
 
     def output(self) -> str:
         """What it has printed so far, both streams."""
