@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from packhouse.cli.options import data_option
@@ -44,7 +46,7 @@ def _demand_consent(what: str, yes: bool) -> None:
     """Ask for `what` to be typed; where nobody can type, refuse without --yes."""
     if yes:
         return
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise refuse(Kind.INVALID, "consent-missing", f"Deleting {what} can't be undone; add --yes to do it.", "yes")
     typed = click.prompt(f"Deleting {what} can't be undone. Type {what} to do it", default="", show_default=False)
     if typed.strip() != what:
