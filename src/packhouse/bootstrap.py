@@ -75,6 +75,7 @@ def start(settings: Settings, *, edge: bool = True) -> int:
     from packhouse.site.folder import fill_reserve, free_reserve, lock_folder, prepare_folder
     from packhouse.site.listening import listen
 
+    os.umask(0o077)  # whatever we write is ours alone
     logs.set_up(settings.log_format)
     prepare_folder(settings.data)
     lock = lock_folder(settings.data)

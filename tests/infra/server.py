@@ -192,10 +192,10 @@ def start(
 ) -> Server:
     """Start a server in a process group of its own and, unless told otherwise, wait until it is ready.
 
-    A new folder begins as a copy of a migrated one, unless it is to be `fresh`.
+    A new folder begins as a copy of a migrated one, unless it is to be `fresh` or the facts live elsewhere.
     """
     data.parent.mkdir(parents=True, exist_ok=True)
-    if not data.exists() and not fresh:
+    if not data.exists() and not fresh and "PACKHOUSE_DATABASE" not in (extra or {}):
         shutil.copytree(_migrated(), data)
     log = data.with_name(data.name + ".log")
     defaults = ["--port", "0", "--data", str(data), "--upstream", "none"]

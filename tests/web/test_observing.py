@@ -37,7 +37,7 @@ def test_one_line_a_request_with_an_id_and_without_secrets(start_server: StartSe
 
 
 def test_a_request_can_not_forge_lines(start_server: StartServer):
-    server = start_server()
+    server = start_server("--edge", "none")
     server.get("/a%0d%0a2026-01-01T00:00:00Z%20info%20forged%1b%5b31m")
     server.stop()
     assert "forged" in server.output()

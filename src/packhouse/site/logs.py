@@ -129,6 +129,7 @@ def set_up(form: str) -> None:
 _LEVELS = {
     "django.request": logging.ERROR,  # 4xx have their line from web.observing
     "django.security": logging.ERROR,
+    "_granian": logging.WARNING,  # when its workers start and stop
     "httpx2": logging.WARNING,
     "asyncio": logging.WARNING,
 }
