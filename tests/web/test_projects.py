@@ -217,3 +217,34 @@ def test_an_invitation_is_listed_and_withdrawn(owner: Browser) -> None:
     assert "bob" in page(owner, where)
     owner.post(where, action="withdraw", invitation=str(bob.invitations.get().pk))
     assert bob.invitations.get().state == "withdrawn"
+
+
+def test_search_finds_by_name_summary_and_slip(browser: Browser, project: Press) -> None:
+    from packhouse.services import search
+
+    while search.follow():
+        pass
+    assert 'href="/project/foo-bar/"' in page(browser, "/search/?q=foo-bar")
+    assert 'href="/project/foo-bar/"' in page(browser, "/search/?q=bold+summary")
+    assert 'href="/project/foo-bar/"' in page(browser, "/search/?q=fooo-bar")
+    assert 'href="/project/foo-bar/"' in page(browser, "/search/")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("q=%27+OR+1%3D1--", id="hostile-245-sql"),
+        pytest.param("q=%25_%25", id="hostile-245-like"),
+        pytest.param("q=NEAR%28a%20b%29%20%22%20col%3A*", id="hostile-245-fts"),
+        pytest.param("q=" + "x" * 10240, id="hostile-246-long"),
+        pytest.param("q=" + "a+" * 1000, id="hostile-246-words"),
+        pytest.param("q=a&page=1000000000", id="hostile-246-page"),
+        pytest.param("q=a&page=-1&sort=__class__", id="hostile-246-negative"),
+        pytest.param("q=%3Cscript%3Ealert(1)%3C/script%3E%7B%7B7*7%7D%7D", id="hostile-247"),
+        pytest.param("q=%00%ff&c=%00", id="nul"),
+    ],
+)
+def test_whatever_is_searched_is_text(browser: Browser, press: Press, query: str) -> None:
+    said = page(browser, f"/search/?{query}")
+    assert "<script>alert" not in said
+    assert "49" not in said.partition("results-said")[2].partition("</p>")[0]

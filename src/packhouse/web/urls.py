@@ -52,6 +52,7 @@ def index_routes(prefix: str) -> list[URLPattern]:
 urlpatterns: list[URLPattern | URLResolver] = [
     # what people look at
     route("", home.home, action=Action.READ, name="home"),
+    route("search/", home.search, action=Action.READ, name="search"),
     route("help/", home.help_page, action=Action.READ, name="help"),
     route("project/<str:name>/", projects.project, action=Action.READ, name="project"),
     route("project/<str:name>/<str:version>/", projects.release, action=Action.READ, name="release"),
