@@ -57,6 +57,7 @@ def _quick() -> dict[str, object]:
     return {
         "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
         "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
+        "EVEN_SECONDS": 0.0,
     }
 
 

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
+from django.utils import timezone
 from tests.infra.accounts import PASSWORD, Browser, last_code, make_user
 
 from packhouse.catalogue.models import JournalEntry, User
@@ -139,6 +141,22 @@ def test_registration_modes(browser: Browser, settings, mode: str | None, host: 
     settings.PACKHOUSE = replace(settings.PACKHOUSE, registration=mode, host=host)
     browser.register()
     assert User.objects.exists() is is_open
+
+
+def test_hostile_189_registering_takes_as_long_for_an_address_in_use(browser: Browser, settings):
+    settings.EVEN_SECONDS = 0.4
+    make_user()
+    for name, email in (("bob", "alice@example.org"), ("carol", "carol@example.org")):
+        begun = time.monotonic()
+        assert Browser().register(name=name, email=email).status_code == 302
+        assert time.monotonic() - begun >= 0.4
+
+
+def test_hostile_202_a_name_is_never_given_again(browser: Browser):
+    user = make_user("bob")
+    user.is_active, user.deleted_at = False, timezone.now()
+    user.save()
+    assert browser.register(name="Bob", email="new@example.org").status_code == 400
 
 
 def test_labels(browser: Browser):

@@ -13,6 +13,10 @@ RESET_TIMEOUT = 6 * 3600
 """Seconds a link for a new password is good for."""
 
 
+EVEN_SECONDS = 0.5
+"""How long registering takes at least (`web.pacing`)."""
+
+
 def account_settings(settings: Settings) -> dict[str, Any]:
     """All of them, for these settings of ours."""
     return {
@@ -25,6 +29,7 @@ def account_settings(settings: Settings) -> dict[str, Any]:
         "LOGIN_REDIRECT_URL": "/manage/projects/",
         **mail_settings(settings.email, settings.email_from),
         **_cookies(settings),
+        "EVEN_SECONDS": EVEN_SECONDS,
         **_ALLAUTH,
     }
 

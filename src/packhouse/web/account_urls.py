@@ -15,6 +15,7 @@ from django.urls import URLPattern
 from packhouse.domain.permissions import Action
 from packhouse.web import account as own
 from packhouse.web import claim
+from packhouse.web.pacing import evenly
 from packhouse.web.routing import View, route
 
 _FORM = ("GET", "HEAD", "POST")
@@ -29,7 +30,7 @@ def _person(pattern: str, view: Any, name: str) -> URLPattern:
 
 
 account_routes: list[URLPattern] = [
-    _anyone("account/register/", account.signup, "account_signup"),
+    _anyone("account/register/", evenly(account.signup), "account_signup"),
     _anyone("account/login/", account.login, "account_login"),
     _anyone("account/logout/", account.logout, "account_logout"),
     _anyone("account/inactive/", account.account_inactive, "account_inactive"),
