@@ -176,11 +176,13 @@ def resources(settings: Settings, judge: Judge | None = None) -> Resources:
 
 def work(stock: Resources, place: Place, *, edge: bool) -> None:
     """Be a worker: the origin behind the edge, or alone."""
+    from packhouse.jobs import worker as jobs
     from packhouse.site.worker import run_wsgi
     from packhouse.site.wsgi import application
     from packhouse.web.resources import hold
 
     hold(stock)
+    jobs.start(stock)
     if edge:
         work_at_edge(stock.settings, place)
     else:

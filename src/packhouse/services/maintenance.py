@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
-from packhouse.catalogue.activity.models import Session
-from packhouse.catalogue.models import File
+from packhouse.catalogue.activity.models import Session, SignInFailure
+from packhouse.catalogue.models import Counter, File, Invitation
+from packhouse.services.journal import Clock, write
 from packhouse.services.resources import Resources
+from packhouse.storage.blobs import Blobs
 
 GRACE = timedelta(hours=24)
 """A blob without a row is left alone this long: an upload keeps its blobs before it commits its rows."""
@@ -35,7 +37,8 @@ def collect_garbage(resources: Resources, grace: timedelta = GRACE) -> Collected
     """
     limit = (resources.clock() - grace).timestamp()
     old = (sha256 for sha256, kept in resources.blobs.kept() if kept < limit)
-    removed = [_remove(resources, sha256) for batch in _batches(old) for sha256 in unnamed(batch)]
+    tried = (_remove(resources.blobs, sha256, limit) for batch in _batches(old) for sha256 in unnamed(batch))
+    removed = [size for size in tried if size is not None]
     ended, _ = Session.objects.filter(expire_date__lt=resources.clock()).delete()
     return Collected(len(removed), sum(removed), resources.blobs.sweep(), ended)
 
@@ -46,10 +49,18 @@ def _batches(items: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _remove(resources: Resources, sha256: str) -> int:
-    """Remove one blob; its size in bytes."""
-    size = resources.blobs.stat(sha256) or 0
-    resources.blobs.delete(sha256)
+def _remove(blobs: Blobs, sha256: str, limit: float) -> int | None:
+    """Remove one blob unless somebody has come to want it since `limit` (unix seconds); its size in bytes, or None.
+
+    Under the lock all publishers take: whoever publishes sees, under the same lock, whether the blob is there.
+    """
+    with write():
+        Counter.objects.select_for_update(no_key=True).get(name="serial")
+        wanted_at = blobs.wanted_at(sha256)
+        if wanted_at is None or wanted_at >= limit or not unnamed([sha256]):
+            return None
+        size = blobs.stat(sha256) or 0
+        blobs.delete(sha256)
     return size
 
 
@@ -60,3 +71,11 @@ def unnamed(sha256s: Iterable[str]) -> list[str]:
     named = set(files.filter(sha256__in=wanted).values_list("sha256", flat=True))
     named |= set(files.filter(metadata_sha256__in=wanted).values_list("metadata_sha256", flat=True))
     return [sha256 for sha256 in wanted if sha256 not in named]
+
+
+def forget(clock: Clock) -> None:
+    """Drop what has run out: ended sessions, failed sign-ins of the day before, invitations nobody answered."""
+    now = clock()
+    Session.objects.filter(expire_date__lt=now).delete()
+    SignInFailure.objects.filter(at__lt=now - timedelta(days=1)).delete()
+    Invitation.objects.filter(state="open", expires_at__lte=now).update(state="expired")

@@ -11,7 +11,7 @@ from packhouse.domain.core_metadata import CoreMetadata
 from packhouse.domain.names import ultranormalize
 from packhouse.domain.permissions import Identity, ProjectRole
 from packhouse.domain.versions import parse_version
-from packhouse.errors import Fault
+from packhouse.errors import Fault, Kind, refuse
 from packhouse.services import access, pages, upload_rules
 from packhouse.services.indexes import indexes_above, profile_of
 from packhouse.services.journal import Actor, Entry, Fact, Moment, record, take, write
@@ -68,12 +68,21 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
         found = _find(candidate, index_name)
         entries = _entries(found, judged, current)
         moment = take(len(entries), resources.clock)
+        _demand_blobs(judged, resources)
         project = _write(found, judged, current, moment)
         record(moment, Actor.of(current), entries)
         pages.touch_project(project, moment)
         appeared = not found.in_index or found.project is None or found.project.deleted_serial is not None
         pages.refresh(found.index, project, moment, indexes_above(index_name), names=appeared)
     return True
+
+
+def _demand_blobs(judged: Judged, resources: Resources) -> None:
+    """A row without a blob cannot exist: the collector removes blobs under the lock that is held here (hostile-257)."""
+    for sha256 in (judged.candidate.digests.sha256, judged.metadata_sha256):
+        if resources.blobs.wanted_at(sha256) is None:
+            message = "The stored bytes of this file were removed while it was published; send it again."
+            raise refuse(Kind.UNAVAILABLE, "blob-missing", message)
 
 
 def _lock(candidate: Candidate) -> Project | None:

@@ -42,6 +42,9 @@ class Blobs(Protocol):
     def stat(self, sha256: str) -> int | None:
         """The size in bytes, or None when there is no such blob."""
 
+    def wanted_at(self, sha256: str) -> float | None:
+        """When a blob was last kept (unix seconds), or None when there is no such blob."""
+
     def delete(self, sha256: str) -> None:
         """Remove a blob, durably; harmless when it is not there."""
 

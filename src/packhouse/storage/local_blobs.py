@@ -81,6 +81,13 @@ class LocalBlobs:
         except (FileNotFoundError, PackhouseError):
             return None
 
+    def wanted_at(self, sha256: str) -> float | None:
+        """See `Blobs.wanted_at`."""
+        try:
+            return self.path(sha256).stat().st_mtime
+        except (FileNotFoundError, PackhouseError):
+            return None
+
     def delete(self, sha256: str) -> None:
         """See `Blobs.delete`."""
         path = self.path(sha256)

@@ -54,6 +54,11 @@ class MemoryBlobs:
         found = self._blobs.get(sha256)
         return None if found is None else len(found[0])
 
+    def wanted_at(self, sha256: str) -> float | None:
+        """See `Blobs.wanted_at`."""
+        found = self._blobs.get(sha256)
+        return None if found is None else found[1]
+
     def delete(self, sha256: str) -> None:
         """See `Blobs.delete`."""
         self.path(sha256)

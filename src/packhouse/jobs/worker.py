@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker: a thread of the origin that follows the journal and keeps the schedule; one works for each server.
+
+Every worker process has the thread, and a lock lets one of them work; when its process dies, the next one takes
+over. Jobs are idempotent: what was interrupted is done again from the stored position.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cronsim import CronSim
+
+if TYPE_CHECKING:
+    from packhouse.services.resources import Resources
+
+_log = logging.getLogger(__name__)
+
+POLL = 0.2
+"""Seconds between two looks at the journal."""
+IDLE = 2.0
+"""Seconds between two attempts to become the one that works."""
+PAUSE = 5.0
+"""Seconds to wait after something failed."""
+_ADVISORY = 0x7061636B  # the key of PostgreSQL's advisory lock, where several machines share a database
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something done at set times; `when` is a cron expression, in UTC."""
+
+    name: str
+    when: str
+    run: Callable[[Resources], object]
+
+    def next_after(self, moment: datetime) -> datetime:
+        """The first time after a moment at which it is due."""
+        return next(CronSim(self.when, moment))
+
+
+class Follower:
+    """Reads the journal when it has grown; `follow` reads one batch and returns how many entries that were."""
+
+    def __init__(self, last: Callable[[], int], follow: Callable[[], int]) -> None:
+        self._last = last
+        self._follow = follow
+        self._seen = -1
+
+    def catch_up(self, stop: threading.Event) -> None:
+        """Read all there is to read."""
+        newest = self._last()
+        if newest == self._seen:
+            return
+        while not stop.is_set() and self._follow():
+            pass
+        self._seen = newest
+
+
+class Worker:
+    """Does the work of one server for as long as it holds the lock."""
+
+    def __init__(self, resources: Resources, lock: Path, followers: Sequence[Follower], jobs: Sequence[Job]) -> None:
+        self._resources = resources
+        self._lock = lock
+        self._followers = followers
+        self._due = {job: job.next_after(resources.clock()) for job in jobs}
+        self._held: int | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; what fails is logged and tried again."""
+        pause = 0.0
+        while not stop.wait(pause):
+            try:
+                pause = POLL if self.turn(stop) else IDLE
+            except Exception:  # noqa: BLE001 - whatever it is, the server goes on
+                _log.exception("a job failed; it is tried again")
+                self._close_connections()
+                pause = PAUSE
+        self.release()
+
+    def turn(self, stop: threading.Event) -> bool:
+        """One look at everything; False when another works."""
+        if not self._take():
+            return False
+        for follower in self._followers:
+            follower.catch_up(stop)
+        now = self._resources.clock()
+        for job, due in self._due.items():
+            if due <= now and not stop.is_set():
+                self._due[job] = job.next_after(now)
+                job.run(self._resources)
+        return True
+
+    def _take(self) -> bool:
+        if self._held is None:
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            self._held = descriptor
+        return _alone_in_the_database()
+
+    def release(self) -> None:
+        """Let another work."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+        self._close_connections()
+
+    def _close_connections(self) -> None:
+        from django.db import connections
+
+        connections.close_all()
+
+
+def _alone_in_the_database() -> bool:
+    """On PostgreSQL: whether no other machine's worker works; the lock is the connection's, and ends with it."""
+    from django.db import connections
+
+    connection = connections["activity"]
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
+            " AND pid = pg_backend_pid()",
+            [_ADVISORY],
+        )
+        if cursor.fetchone() != (0,):
+            return True
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_ADVISORY])
+        return bool(cursor.fetchone()[0])
+
+
+def standard(resources: Resources) -> Worker:
+    """The worker of a server: search follows the journal; temporary files, blobs and what has run out are cleared."""
+    from packhouse.services import journal, maintenance, search
+
+    jobs = (
+        Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
+        Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
+        Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
+    )
+    followers = (Follower(journal.last_serial, search.follow),)
+    return Worker(resources, resources.settings.data / "jobs.lock", followers, jobs)
+
+
+def start(resources: Resources) -> threading.Event:
+    """Start the thread in this process; set the event that is returned to stop it."""
+    stop = threading.Event()
+    worker = standard(resources)
+    threading.Thread(target=worker.run, args=(stop,), name="jobs", daemon=True).start()
+    return stop
