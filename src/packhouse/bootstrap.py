@@ -74,7 +74,9 @@ def start(settings: Settings, *, edge: bool = True) -> int:
     from packhouse.site import logs, shared_numbers
     from packhouse.site.folder import fill_reserve, free_reserve, lock_folder, prepare_folder
     from packhouse.site.listening import listen
+    from packhouse.site.supervisor import hold_signals
 
+    hold_signals()
     os.umask(0o077)  # whatever we write is ours alone
     logs.set_up(settings.log_format)
     prepare_folder(settings.data)

@@ -4,7 +4,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +43,38 @@ def test_folder_of_other_things(tmp_path: Path):
 def test_data_is_a_file(tmp_path: Path):
     (tmp_path / "data").touch()
     assert "is not a folder" in refusal("serve", "--port", "0", "--data", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_in_the_middle_of_a_start_is_clean(start_server: StartServer, number: int):
+    server = start_server(fresh=True, ready=False)
+    while not (server.data / "secret-key").exists():
+        assert server.process.poll() is None, server.output()
+    os.killpg(server.process.pid, number)
+    assert server.process.wait(20) == 0
+    assert server.left_behind() == []
+
+
+def test_folder_of_a_newer_version(start_server: StartServer):
+    server = start_server()
+    server.stop()
+    with sqlite3.connect(server.data / "catalogue.db") as catalogue:
+        row = ("catalogue", "9999_from_the_future", "2030-01-01")
+        catalogue.execute("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)", row)
+    sentence = refusal("serve", "--port", "0", "--data", str(server.data))
+    assert "was written by a newer version of Packhouse" in sentence
+    assert "newer version" in refusal("index", "list", "--data", str(server.data))
+
+
+def test_folder_that_can_not_be_written_to(tmp_path: Path):
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system needs more rights")
+    try:
+        for folder in (tmp_path, tmp_path / "data"):
+            assert "can't be written to" in refusal("serve", "--port", "0", "--data", str(folder))
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def test_second_server_on_the_folder(start_server: StartServer):

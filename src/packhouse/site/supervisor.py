@@ -32,6 +32,11 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 Work = Callable[[Place], None]
 
 
+def hold_signals() -> None:
+    """Keep signals for the supervisor's loop; from the first moment of a start, so that an early stop is clean too."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
 @dataclass(slots=True)
 class Child:
     """A living worker: its number, the writing end of its pipe, when it was born (monotonic seconds)."""
@@ -53,7 +58,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve; returns the exit status: 0 after a stop, 1 when workers keep dying."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        hold_signals()
         gc.collect()
         gc.freeze()
         for number in range(self.count):
@@ -93,9 +98,12 @@ class Supervisor:
             os._exit(status)
 
     def _watch(self) -> int:
+        stops = {signal.SIGTERM, signal.SIGINT}
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup(1) has it ignored
+            stops.add(signal.SIGHUP)
         while True:
             number = signal.sigwait(SIGNALS)
-            if number in {signal.SIGTERM, signal.SIGINT}:
+            if number in stops:
                 return 0
             if number == signal.SIGCHLD:
                 for child in self._reap():
