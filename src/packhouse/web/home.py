@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -22,6 +24,8 @@ MAX_QUERY = 200
 MAX_FILTERS = 10
 CHOICES = 12
 _FIRST_GROUPS = ("Framework", "Topic", "Development Status", "Programming Language", "Operating System", "Environment")
+
+_log = logging.getLogger(__name__)
 
 
 @readable
@@ -42,6 +46,7 @@ def search(request: HttpRequest) -> HttpResponse:
     q = " ".join(request.GET.get("q", "").replace("\x00", " ").split())[:MAX_QUERY]
     chosen = [c for c in request.GET.getlist("c") if c and len(c) <= MAX_QUERY][:MAX_FILTERS]
     started = time.perf_counter()
+    _catch_up()
     number = _page_number(request.GET.get("page", "1"))
     found = searching.search(web_identity(request), "main", q, chosen, number, PER_PAGE)
     context = {
@@ -55,6 +60,14 @@ def search(request: HttpRequest) -> HttpResponse:
         "instead": _instead(found, chosen),
     }
     return render(request, "search.html", context)
+
+
+def _catch_up() -> None:
+    """Read a batch of the journal, so that what was just published is found; where nothing can be written, go on."""
+    try:
+        searching.follow()
+    except DatabaseError as error:
+        _log.warning("search is behind the journal: %s", error)
 
 
 def _page_number(text: str) -> int:
