@@ -128,7 +128,7 @@ def set_up(form: str) -> None:
 
 _LEVELS = {
     "django.request": logging.ERROR,  # 4xx have their line from web.observing
-    "django.security": logging.ERROR,
+    "django.security": logging.CRITICAL,  # what strangers do wrong has its line too, and no traceback
     "_granian": logging.WARNING,  # when its workers start and stop
     "httpx2": logging.WARNING,
     "asyncio": logging.WARNING,

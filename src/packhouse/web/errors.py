@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import orjson
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
@@ -57,7 +58,9 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400."""
+    """Django's handler400: a request that Django itself refused to read."""
+    if isinstance(exception, RequestDataTooBig):
+        return reply(request, refuse(Kind.TOO_LARGE, "form-too-large", "The form is larger than this page takes."))
     return reply(request, refuse(Kind.INVALID, "bad-request", "The request can't be understood."))
 
 
