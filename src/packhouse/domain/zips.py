@@ -120,7 +120,9 @@ class ZipArchive:
                 if inflater.unused_data:
                     raise BadArchive("zip-size-mismatch", f"{shown(member.name)} holds bytes after its compressed data")
             rest = inflater.flush()
-        except zlib.error:
+        except zlib.error as error:
+            if "Error -4" in str(error):
+                raise MemoryError from None
             raise BadArchive("zip-malformed", f"{shown(member.name)} can't be inflated") from None
         if rest:
             yield rest

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes that look into uploaded files: one that keeps others ready, and one for each file.
+
+`main` runs in an interpreter of its own that never held a secret: it was started with an empty environment, and gets
+only a socket of requests. It forks children ahead of need. A child takes one request from the socket (JSON, and two
+descriptors: the file, opened for reading, and where to answer), gives up all rights, judges, answers and ends. Answers
+are frames: a letter, the size in 4 bytes, the bytes. `S` started; `V` the judgement; `H` the description as HTML.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import io
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Any, NoReturn
+
+import orjson
+
+from packhouse.domain.judgement import judge_file
+from packhouse.domain.policy import Profile
+from packhouse.domain.readme import render_description
+from packhouse.services import sandbox
+
+LARGEST_REQUEST = 64 * 1024  # bytes
+RENDER_SECONDS = 2.0
+IDLE_CHILDREN = 2
+MOST_CHILDREN = 16
+_ORPHANED = 77  # exit status of a child that found nobody left to work for
+_BUSY = struct.Struct("=if")  # process, and the seconds it may take
+_GRACE = 2.0  # seconds after which a child that should have died by itself is killed
+
+
+def main(control: int, lock: int) -> None:
+    """Keep children ready until all who could ask have closed their end of the socket `control`.
+
+    `lock` is a file that is locked while this process lives; when another one holds it, this one ends at once.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    held = os.open(f"/proc/self/fd/{lock}", os.O_RDWR)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    os.chdir("/")
+    sandbox.leave_network()
+    _warm_up()
+    Nursery(control, (held, lock)).run()
+
+
+def _warm_up() -> None:
+    """Do once what every child would do first, so that all share its memory."""
+    render_description("# a\n\n```python\nx = 1\n```\n", "text/markdown")
+    render_description("a\n=\n\n.. code:: python\n\n   x = 1\n", "text/x-rst")
+    judge_file(io.BytesIO(b""), "a-1.0-py3-none-any.whl", Profile())
+    gc.collect()
+    gc.freeze()
+
+
+class Nursery:
+    """Children that wait, children at work, and their ends."""
+
+    def __init__(self, control: int, private: tuple[int, ...]) -> None:
+        """Children take requests from the socket `control` and close the descriptors `private`."""
+        self._control = control
+        self._private = private
+        self._filter = sandbox.make_filter()
+        self._idle: set[int] = set()
+        self._busy: dict[int, float] = {}  # process -> when it must have ended
+        self._told, self._tell = os.pipe()
+        self._woken, self._wake = os.pipe()
+        for descriptor in (self._told, self._woken, self._wake):
+            os.set_blocking(descriptor, False)
+
+    def run(self) -> None:
+        """Until nobody is left to work for."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        wanted = True
+        while wanted:
+            self._fill()
+            select.select([self._told, self._woken], [], [], 0.5 if self._busy or not self._idle else None)
+            self._note_busy()
+            wanted = self._reap()
+            self._kill_overdue()
+        for process in (*self._idle, *self._busy):
+            os.kill(process, signal.SIGKILL)
+
+    def _fill(self) -> None:
+        while len(self._idle) < IDLE_CHILDREN and len(self._idle) + len(self._busy) < MOST_CHILDREN:
+            try:
+                process = os.fork()
+            except OSError:
+                return  # no memory or no process left: tried again in half a second
+            if process == 0:
+                self._become_child()
+            self._idle.add(process)
+
+    def _become_child(self) -> NoReturn:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for descriptor in (*self._private, self._told, self._woken, self._wake):
+                os.close(descriptor)
+            status = work(self._control, self._tell, self._filter)
+        finally:
+            os._exit(status)
+
+    def _note_busy(self) -> None:
+        _read_all(self._woken)
+        for process, seconds in _BUSY.iter_unpack(_read_all(self._told)):
+            if process in self._idle:
+                self._idle.remove(process)
+                self._busy[process] = time.monotonic() + seconds + _GRACE
+
+    def _reap(self) -> bool:
+        """Take leave of those that ended; False when one found nobody to work for."""
+        wanted = True
+        while self._idle or self._busy:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if process == 0:
+                break
+            if process in self._idle and status:
+                wanted = wanted and os.waitstatus_to_exitcode(status) != _ORPHANED
+                time.sleep(0.01)  # children that die at once must not keep a processor busy
+            self._idle.discard(process)
+            self._busy.pop(process, None)
+        return wanted
+
+    def _kill_overdue(self) -> None:
+        now = time.monotonic()
+        for process, end in self._busy.items():
+            if now > end:
+                os.kill(process, signal.SIGKILL)
+
+
+def _read_all(pipe: int) -> bytes:
+    """What is in a pipe now, or the first part of it."""
+    with contextlib.suppress(BlockingIOError):
+        return os.read(pipe, 64 * _BUSY.size)
+    return b""
+
+
+def work(control: int, tell: int, filter_: sandbox.Filter | None) -> int:
+    """Take one request, give up all rights, and answer it; returns the exit status."""
+    with socket.socket(fileno=control) as requests:
+        data, descriptors, _, _ = socket.recv_fds(requests, LARGEST_REQUEST, 2)
+    if not data:
+        return _ORPHANED
+    file, answer = descriptors
+    request = orjson.loads(data)
+    os.write(tell, _BUSY.pack(os.getpid(), request["wall_seconds"] + RENDER_SECONDS))
+    os.close(tell)
+    _silence()
+    gc.disable()
+    _send(answer, b"S")
+    sandbox.limit(
+        memory=int(request["memory"]), cpu_seconds=request["cpu_seconds"], wall_seconds=request["wall_seconds"]
+    )
+    sandbox.forbid(filter_)
+    _judge(file, answer, request)
+    return 0
+
+
+def _silence() -> None:
+    """Whatever is printed from now on is lost."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _judge(file: int, answer: int, request: dict[str, Any]) -> None:
+    profile = Profile.from_dict(request["profile"])
+    with io.BufferedReader(io.FileIO(file, "rb"), 64 * 1024) as archive:
+        judgement = judge_file(archive, request["filename"], profile)
+    plain = orjson.dumps(judgement.as_dict())
+    _send(answer, b"V", len(plain).to_bytes(4, "big") + plain + judgement.metadata)
+    core = judgement.core
+    if core is not None and core.description:
+        sandbox.end_after(RENDER_SECONDS)
+        html = render_description(core.description, core.description_content_type, images=profile.images == "allow")
+        _send(answer, b"H", (html or "").encode())
+
+
+def _send(answer: int, kind: bytes, data: bytes = b"") -> None:
+    left = memoryview(kind + len(data).to_bytes(4, "big") + data)
+    while left:
+        left = left[os.write(answer, left) :]
+
+
+if __name__ == "__main__":  # pragma: no cover
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking rights away from this process, for good: network, files, other programs, memory and time (Linux).
+
+Everything here works without privileges. What a kernel does not offer is left out: the limits of `limit` always hold.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import resource
+import signal
+import struct
+from dataclasses import dataclass
+
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 4, 22, 38
+_SECCOMP_MODE_FILTER = 2
+_CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_NEWIPC = 0x10000000, 0x40000000, 0x08000000
+_ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF instructions
+_NUMBER, _MACHINE = 0, 4  # offsets in struct seccomp_data; arguments are 8 bytes each from 16 on
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+_X32 = 0x40000000
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """System calls by number: those refused, and those that open a file with flags in the argument given."""
+
+    audit: int
+    refused: tuple[int, ...]
+    opening: tuple[tuple[int, int], ...]
+
+
+# Sockets; new processes and programs; signals and debugging; namespaces and mounts; changing files; kernel interfaces.
+_MACHINES = {
+    "x86_64": _Machine(
+        0xC000003E,
+        (
+            *(41, 42, 43, 49, 50, 53, 288),
+            *(56, 57, 58, 59, 322, 435),
+            *(62, 200, 234, 424, 434, 438, 101, 157, 310, 311),
+            *(165, 272, 308),
+            *(76, 77, 82, 83, 84, 85, 86, 87, 88, 90, 91, 92, 93, 94, 133),
+            *(258, 259, 260, 263, 264, 265, 266, 268, 280, 316),
+            *(248, 249, 250, 298, 319, 321, 323, 425, 437),
+        ),
+        ((2, 1), (257, 2)),
+    ),
+    "aarch64": _Machine(
+        0xC00000B7,
+        (
+            *(198, 199, 200, 201, 202, 203, 242),
+            *(220, 221, 281, 435),
+            *(129, 130, 131, 424, 434, 438, 117, 167, 270, 271),
+            *(40, 97, 268),
+            *(33, 34, 35, 36, 37, 38, 45, 46, 52, 53, 54, 55, 88, 276),
+            *(217, 218, 219, 241, 279, 280, 282, 425, 437),
+        ),
+        ((56, 2),),
+    ),
+}  # fmt: skip
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Filter(ctypes.Structure):
+    """`struct sock_fprog`: a program of the Berkeley packet filter."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
+
+
+def leave_network() -> bool:
+    """Move this process, which has one thread, into a network of its own that leads nowhere; whether that worked."""
+    for flags in (_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC, _CLONE_NEWNET | _CLONE_NEWIPC):
+        if _libc.unshare(flags) == 0:
+            return True
+    return False
+
+
+def make_filter() -> Filter | None:
+    """The filter of system calls for this machine, made once before the children are forked; None when unknown."""
+    machine = _MACHINES.get(platform.machine())
+    if machine is None or struct.calcsize("P") != 8:
+        return None
+    code = [_step(_LOAD, _MACHINE), _step(_EQUAL, machine.audit, 1, 0), _step(_RETURN, _KILL)]
+    code += [_step(_LOAD, _NUMBER), _step(_AT_LEAST, _X32, 0, 1), _step(_RETURN, _KILL)]
+    for number in machine.refused:
+        code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _REFUSE)]
+    for number, argument in machine.opening:
+        code += [_step(_EQUAL, number, 0, 4), _step(_LOAD, 16 + 8 * argument), _step(_ANY_BIT, _WRITING, 0, 1)]
+        code += [_step(_RETURN, _REFUSE), _step(_RETURN, _ALLOW)]
+    code.append(_step(_RETURN, _ALLOW))
+    return Filter(len(code), b"".join(code))
+
+
+def _step(code: int, value: int, when_true: int = 0, when_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, when_true, when_false, value)
+
+
+def forbid(filter_: Filter | None) -> bool:
+    """Apply the filter for good, and let nobody look into this process; whether the filter holds."""
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if filter_ is None or _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        return False
+    return bool(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(filter_), 0, 0) == 0)
+
+
+def limit(*, memory: int, cpu_seconds: int, wall_seconds: float) -> None:
+    """Die when more than `memory` bytes beyond those in use now, or either time, are needed; write no file at all."""
+    in_use = _address_space()
+    limits = {
+        resource.RLIMIT_AS: in_use + memory,
+        resource.RLIMIT_CPU: cpu_seconds,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: 32,
+    }
+    for kind, most in limits.items():
+        _, hard = resource.getrlimit(kind)
+        value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (value, value))
+    end_after(wall_seconds)
+
+
+def end_after(wall_seconds: float) -> None:
+    """Die of SIGALRM after so many seconds from now."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, wall_seconds)
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - pathlib would read it in more steps
+        return int(file.read().split()[0]) * resource.getpagesize()

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judging in processes that may die: limits, healing, many askers, and nothing to steal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.corpus import make_sdist, make_wheel
+
+from packhouse.domain.policy import PRIVATE, STRICT, Profile
+from packhouse.errors import Kind, PackhouseError
+from packhouse.services.judging import Judgement, Limits, SandboxedJudge
+
+MARKDOWN = ["Description-Content-Type: text/markdown"]
+RST = ["Description-Content-Type: text/x-rst"]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[SandboxedJudge]:
+    made = SandboxedJudge()
+    yield made
+    made.close()
+
+
+def ask(judge: SandboxedJudge, folder: Path, made: tuple[str, bytes], profile: Profile = PRIVATE) -> Judgement:
+    path = folder / "upload"
+    path.write_bytes(made[1])
+    return judge.judge(path, made[0], profile)
+
+
+def codes(judgement: Judgement) -> list[str]:
+    return [fault.code for fault in judgement.faults]
+
+
+def test_a_sound_wheel(judge: SandboxedJudge, tmp_path: Path) -> None:
+    made = make_wheel("Foo.Bar", "1.0", lines=[*MARKDOWN, "Project-URL: Home, https://example.org"], description="# Hi")
+    judgement = ask(judge, tmp_path, made)
+    assert not judgement.faults
+    assert not judgement.warnings
+    assert judgement.core is not None
+    assert judgement.core.project_urls == (("Home", "https://example.org"),)
+    assert judgement.description_html is not None
+    assert "<h1" in judgement.description_html
+    assert judgement.metadata.endswith(b"# Hi")
+
+
+def test_a_sound_sdist(judge: SandboxedJudge, tmp_path: Path) -> None:
+    judgement = ask(judge, tmp_path, make_sdist("foo", "1.0"))
+    assert judgement.core is not None
+    assert judgement.description_html is None
+
+
+def test_all_faults_come_back_in_order(judge: SandboxedJudge, tmp_path: Path) -> None:
+    made = make_wheel("foo", "1.0", without=["WHEEL"], record=b"x", lines=["Requires-Python: abc"])
+    judgement = ask(judge, tmp_path, made)
+    assert codes(judgement)[0] == "requires-python-invalid"
+    assert {"wheel-missing", "record-unreadable"} < set(codes(judgement))
+    assert judgement.core is None
+
+
+def test_a_bad_filename_is_a_fault(judge: SandboxedJudge, tmp_path: Path) -> None:
+    assert codes(ask(judge, tmp_path, ("../x.whl", b""))) == ["filename-with-path"]
+    assert codes(ask(judge, tmp_path, ("foo-1.0-py3-none-any.whl", b""))) == ["archive-unreadable"]
+
+
+@pytest.mark.parametrize(("profile", "refused"), [(PRIVATE, False), (STRICT, True)])
+def test_D16_a_description_that_does_not_render(
+    judge: SandboxedJudge, tmp_path: Path, profile: Profile, refused: bool
+) -> None:
+    judgement = ask(judge, tmp_path, make_wheel("foo", "1.0", lines=RST, description=".. nonsense::\n"), profile)
+    assert judgement.description_html is None
+    said = judgement.faults if refused else judgement.warnings
+    assert [fault.code for fault in said] == ["description-not-rendered"]
+    assert (judgement.core is None) == refused
+
+
+def test_plain_text_is_left_to_the_page(judge: SandboxedJudge, tmp_path: Path) -> None:
+    made = make_wheel("foo", "1.0", lines=["Description-Content-Type: text/plain"], description="<b>")
+    judgement = ask(judge, tmp_path, made)
+    assert judgement.description_html is None
+    assert not judgement.warnings
+
+
+@pytest.mark.slow
+def test_hostile_146_a_description_that_hangs_becomes_plain_text(judge: SandboxedJudge, tmp_path: Path) -> None:
+    description = "".join(f"{' ' * n}* x\n\n" for n in range(1200))
+    start = time.monotonic()
+    judgement = ask(judge, tmp_path, make_wheel("foo", "1.0", lines=RST, description=description))
+    assert judgement.core is not None
+    assert judgement.description_html is None
+    assert [warning.code for warning in judgement.warnings] == ["description-not-rendered"]
+    assert time.monotonic() - start < 15
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(memory=0), Limits(wall_seconds=0.001, bytes_per_second=2**60)],
+    ids=["memory", "wall"],
+)
+def test_a_child_that_dies_is_one_fault_and_the_judge_lives_on(limits: Limits, tmp_path: Path) -> None:
+    judge = SandboxedJudge(limits)
+    made = make_wheel("foo", "1.0", files={f"foo/{n}.txt": bytes([n % 256]) * 900_000 for n in range(60)})
+    try:
+        for _ in range(3):
+            assert codes(ask(judge, tmp_path, made)) == ["archive-judgement-died"]
+        assert judge.is_alive()
+    finally:
+        judge.close()
+
+
+def test_the_forking_process_is_replaced_when_it_dies(tmp_path: Path) -> None:
+    judge = SandboxedJudge()
+    try:
+        judge.start()
+        assert not ask(judge, tmp_path, make_wheel("foo", "1.0")).faults
+        (process,) = judge._children
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        assert not judge.is_alive()
+        judge._spawned_at = 0.0
+        assert not ask(judge, tmp_path, make_wheel("foo", "1.0")).faults
+        assert process not in judge._children
+        assert judge.is_alive()
+    finally:
+        judge.close()
+
+
+def test_nobody_to_judge_is_an_error_that_passes(tmp_path: Path) -> None:
+    judge = SandboxedJudge(Limits(patience=0.3))
+    judge._spawned_at = time.monotonic() + 1000
+    try:
+        with pytest.raises(PackhouseError) as refused:
+            ask(judge, tmp_path, make_wheel("foo", "1.0"))
+        assert (refused.value.kind, refused.value.code) == (Kind.UNAVAILABLE, "judge-unavailable")
+    finally:
+        judge.close()
+
+
+def test_threads_share_a_judge(judge: SandboxedJudge, tmp_path: Path) -> None:
+    def one(number: int) -> str:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        judgement = ask(judge, folder, make_wheel(f"foo{number}", "1.0"))
+        assert judgement.core is not None
+        return judgement.core.name
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(40))) == [f"foo{number}" for number in range(40)]
+
+
+def test_forked_processes_share_a_judge(judge: SandboxedJudge, tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    filename, data = make_wheel("foo", "1.0")
+    path.write_bytes(data)
+    judge.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        workers = [os.fork() for _ in range(1)]
+        if workers[0] == 0:
+            status = 1
+            try:
+                status = 0 if judge.judge(path, filename, PRIVATE).core is not None else 2
+            finally:
+                os._exit(status)
+    assert not judge.judge(path, filename, PRIVATE).faults
+    assert os.waitstatus_to_exitcode(os.waitpid(workers[0], 0)[1]) == 0
+
+
+def test_the_processes_end_with_the_last_who_could_ask(tmp_path: Path) -> None:
+    judge = SandboxedJudge()
+    ask(judge, tmp_path, make_wheel("foo", "1.0"))
+    (process,) = judge._children
+    judge.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def test_no_secrets_and_no_other_files(judge: SandboxedJudge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PACKHOUSE_SECRET", "hush")
+    judge = SandboxedJudge()
+    try:
+        ask(judge, tmp_path, make_wheel("foo", "1.0"))
+        (process,) = judge._children
+        proc = Path(f"/proc/{process}")
+        assert proc.joinpath("environ").read_bytes() == b"LANG=C.UTF-8\0"
+        targets = {str(link.readlink()) for link in proc.joinpath("fd").iterdir() if link.name not in {"0", "1", "2"}}
+        assert all(
+            target.startswith(("socket:", "pipe:", "/memfd:packhouse-judge", "/dev/null")) for target in targets
+        ), targets
+    finally:
+        judge.close()
+
+
+def test_the_archive_stays_as_it_is(judge: SandboxedJudge, tmp_path: Path) -> None:
+    made = make_sdist("foo", "1.0")
+    ask(judge, tmp_path, made)
+    assert (tmp_path / "upload").read_bytes() == made[1]

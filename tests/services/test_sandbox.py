@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a sandboxed process can no longer do, tried in processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+BEGIN = """
+import os, socket, sys
+sys.path.insert(0, sys.argv[1])
+from packhouse.services import sandbox
+"""
+
+
+def run(code: str, argument: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", BEGIN + code, str(SOURCE), argument],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "socket.socket()",
+        "socket.socketpair()",
+        "os.fork()",
+        "os.execv('/bin/true', ['true'])",
+        "os.posix_spawn('/bin/true', ['true'], {})",
+        "os.kill(os.getppid(), 0)",
+        "open(sys.argv[2], 'w')",
+        "open(sys.argv[2], 'r+')",
+        "os.unlink(sys.argv[2])",
+        "os.rename(sys.argv[2], sys.argv[2] + 'x')",
+        "os.mkdir(sys.argv[2] + 'd')",
+        "os.symlink('x', sys.argv[2] + 'l')",
+        "os.chmod(sys.argv[2], 0o777)",
+        "os.truncate(sys.argv[2], 0)",
+        "os.memfd_create('x')",
+    ],
+)
+def test_forbidden(deed: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("x")
+    code = f"""
+if not sandbox.forbid(sandbox.make_filter()):
+    print("no filter here"); sys.exit(0)
+try:
+    {deed}
+except PermissionError:
+    print("refused")
+"""
+    done = run(code, str(victim))
+    if "no filter here" in done.stdout:
+        pytest.skip("this machine has no such filter")
+    assert done.stdout == "refused\n", done
+    assert [path.name for path in tmp_path.iterdir()] == ["victim"]
+    assert victim.read_text() == "x"
+
+
+def test_reading_goes_on(tmp_path: Path) -> None:
+    readable = tmp_path / "file"
+    readable.write_text("content")
+    done = run(
+        "sandbox.forbid(sandbox.make_filter())\nimport zipfile, json\nprint(open(sys.argv[2]).read())", str(readable)
+    )
+    assert done.stdout == "content\n", done
+
+
+@pytest.mark.parametrize(
+    ("limits", "deed"),
+    [
+        ("memory=1 << 20, cpu_seconds=10, wall_seconds=10.0", "bytearray(64 << 20)"),
+        (
+            "memory=1 << 30, cpu_seconds=1, wall_seconds=20.0",
+            "while True: pass",
+        ),
+        ("memory=1 << 30, cpu_seconds=10, wall_seconds=0.1", "__import__('time').sleep(10)"),
+        (
+            "memory=1 << 30, cpu_seconds=10, wall_seconds=10.0",
+            "open(sys.argv[2], 'wb', 0).write(b'x' * 100)",
+        ),
+    ],
+    ids=["memory", "cpu", "wall", "files"],
+)
+def test_limits(limits: str, deed: str, tmp_path: Path) -> None:
+    done = run(f"sandbox.limit({limits})\n{deed}\nprint('survived')", str(tmp_path / "file"))
+    assert done.returncode != 0
+    assert "survived" not in done.stdout
+
+
+def test_a_network_of_its_own() -> None:
+    done = run("""
+before = os.readlink("/proc/self/ns/net")
+if sandbox.leave_network():
+    assert os.readlink("/proc/self/ns/net") != before
+    try:
+        socket.create_connection(("192.0.2.1", 80), timeout=5)
+    except OSError as error:
+        print("unreachable", error.errno)
+else:
+    print("not permitted")
+""")
+    if "not permitted" in done.stdout:
+        pytest.skip("this machine permits no network of one's own")
+    assert done.stdout == "unreachable 101\n", done
