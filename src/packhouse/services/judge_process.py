@@ -20,6 +20,7 @@ import socket
 import struct
 import sys
 import time
+from pathlib import Path
 from typing import Any, NoReturn
 
 import orjson
@@ -45,6 +46,7 @@ def main(control: int, lock: int) -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    _close_others({0, 1, 2, control, lock})
     held = os.open(f"/proc/self/fd/{lock}", os.O_RDWR)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,6 +56,14 @@ def main(control: int, lock: int) -> None:
     sandbox.leave_network()
     _warm_up()
     Nursery(control, (held, lock)).run()
+
+
+def _close_others(kept: set[int]) -> None:
+    """Close what was inherited by mistake: a descriptor that some library did not mark as private."""
+    for descriptor in [int(link.name) for link in Path("/proc/self/fd").iterdir()]:
+        if descriptor not in kept:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
 
 def _warm_up() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import socket
 import sys
 import threading
@@ -39,6 +40,7 @@ _NOT_RENDERED = Fault(
 )
 _CONTROL, _LOCK = 3, 4  # descriptors of the process that forks the children
 _TICK = 0.25  # seconds between looks at whether that process lives
+_SIGNALS = (signal.SIGALRM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXCPU, signal.SIGXFSZ)  # as at the start
 _LARGEST_ANSWER = 64 * 1024 * 1024  # bytes
 _SPAWN_AGAIN = 3.0  # seconds a new process has to show itself
 _MOST_TRIES = 3
@@ -107,10 +109,16 @@ class SandboxedJudge:
 
     def close(self) -> None:
         """Close our end; when every process has done so, the others end."""
+        if self._lock < 0:
+            return
         self._requests.close()
         self._control.close()
         os.close(self._lock)
+        self._lock = -1
         self._reap(0)
+
+    def __del__(self) -> None:
+        self.close()
 
     def judge(self, path: Path, filename: str, profile: Profile) -> Judgement:
         """Judge the file at `path`, uploaded as `filename`, by the rules of `profile`.
@@ -152,7 +160,9 @@ class SandboxedJudge:
         actions += [(os.POSIX_SPAWN_DUP2, 200, _CONTROL), (os.POSIX_SPAWN_DUP2, 201, _LOCK)]
         actions += [(os.POSIX_SPAWN_CLOSE, 200), (os.POSIX_SPAWN_CLOSE, 201)]  # type: ignore[list-item]
         arguments = [sys.executable, "-I", "-S", "-c", _BOOT, str(_CONTROL), str(_LOCK), *search]
-        return os.posix_spawn(sys.executable, arguments, {"LANG": "C.UTF-8"}, file_actions=actions)
+        return os.posix_spawn(
+            sys.executable, arguments, {"LANG": "C.UTF-8"}, file_actions=actions, setsigmask=(), setsigdef=_SIGNALS
+        )
 
     def _reap(self, options: int) -> None:
         """Take leave of processes started by this one."""
