@@ -11,7 +11,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.utils import timezone
-from tests.infra.accounts import PASSWORD, Browser, last_code, make_user
+from tests.infra.accounts import PASSWORD, Browser, forget_limits, last_code, make_user
 
 from packhouse.catalogue.models import JournalEntry, User
 
@@ -157,6 +157,19 @@ def test_hostile_202_a_name_is_never_given_again(browser: Browser):
     user.is_active, user.deleted_at = False, timezone.now()
     user.save()
     assert browser.register(name="Bob", email="new@example.org").status_code == 400
+
+
+def test_a_mail_server_that_is_away_is_said_to_be(browser: Browser, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    answer = browser.register()
+    assert answer.status_code == 503
+    assert "could not be sent" in answer.content.decode()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    forget_limits()
+    browser.sign_in()  # the code is sent again
+    browser.confirm()
+    assert browser.signed_in
 
 
 def test_labels(browser: Browser):

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from smtplib import SMTPException
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.core import context
@@ -25,13 +27,15 @@ from packhouse.catalogue.activity.sessions import STARTED, SessionStore
 from packhouse.catalogue.models import User
 from packhouse.config import Settings
 from packhouse.domain.addresses import own_origin, registration_mode
-from packhouse.errors import PackhouseError
+from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import journal, people
 from packhouse.services.resources import now
 from packhouse.site import account_facts
 from packhouse.site.attempts import Attempt, mark_device
 from packhouse.site.passwords import too_long
 from packhouse.web.claim import CLAIM
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 def _ours() -> Settings:
@@ -163,7 +167,11 @@ class Adapter(DefaultAccountAdapter):
         own = {key: _link(self.request, name) for key, name in links.items() if key in context and "key" not in context}
         place = SimpleNamespace(name="Packhouse", domain=urlsplit(site).netloc, url=site)
         mail = self.render_mail(template_prefix, email, {"email": email, **context, **own, "current_site": place})
-        mail.send()
+        try:
+            mail.send()
+        except (OSError, SMTPException) as error:
+            _log.error("mail not sent", reason=f"{type(error).__name__}: {error}", subject=mail.subject)
+            raise refuse(Kind.UNAVAILABLE, "mail-failed", _MAIL_FAILED) from error
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """The link of a reset mail."""
@@ -188,6 +196,9 @@ class Adapter(DefaultAccountAdapter):
     def is_safe_url(self, url: str) -> bool:
         """Whether `next` stays here: a path of ours, nothing with a host, a backslash or a control character."""
         return is_local_path(url)
+
+
+_MAIL_FAILED = "The mail could not be sent; nothing is lost, try again later or tell the administrator of this server."
 
 
 def is_local_path(url: str | None) -> bool:

@@ -38,7 +38,7 @@ def claim(request: HttpRequest) -> HttpResponse:
         user = request.user
         people.claim_first_administrator(Actor(user.pk, user.username, "web"), secret, user, clock=now)
         del request.session[CLAIM]
-        return redirect("/")
+        return redirect("home")
     form = None
     if not request.user.is_authenticated:
         form = import_string(settings.ACCOUNT_FORMS["signup"])()
