@@ -87,6 +87,8 @@ def start(settings: Settings, *, edge: bool = True) -> int:
     numbers = shared_numbers.share(settings.data)
     try:
         prepare(settings)
+        with suppress(_database_error()):  # a full disk is no reason not to serve what is there
+            keep_upstream(settings)
         welcome(settings)
         fill_reserve(settings.data)
         return supervise(settings, listener.detach(), edge=edge)
@@ -101,6 +103,7 @@ def supervise(settings: Settings, listener: int, *, edge: bool) -> int:
     from packhouse.services.judging import SandboxedJudge
     from packhouse.site.supervisor import Supervisor
 
+    preload()
     judge = SandboxedJudge()
     judge.start()
     try:
@@ -108,6 +111,21 @@ def supervise(settings: Settings, listener: int, *, edge: bool) -> int:
         return Supervisor(lambda place: work(stock, place, edge=edge), listener, settings.workers).run()
     finally:
         judge.close()
+
+
+def preload() -> None:
+    """Import what workers need, so that they share its memory and their first answers are as quick as later ones."""
+    from django.template import engines
+    from django.urls import get_resolver, reverse
+
+    import packhouse.edge.edge
+    import packhouse.edge.server  # noqa: F401
+    from packhouse.site.wsgi import application
+
+    application()
+    engines.all()
+    _ = get_resolver().url_patterns
+    reverse("home")
 
 
 def prepare(settings: Settings) -> None:
@@ -132,22 +150,29 @@ def close_databases() -> None:
         connection.close()
 
 
+def keep_upstream(settings: Settings) -> None:
+    """Write down the upstream that was asked for, journalled when it changed; a password in its address is left out."""
+    from packhouse.services.indexes import MAIN, set_rule
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+
+    scheme, separator, rest = settings.upstream.partition("://")
+    host, slash, path = rest.partition("/")
+    set_rule(COMMAND, MAIN, "upstream", scheme + separator + host.rpartition("@")[2] + slash + path, clock=now)
+
+
 def welcome(settings: Settings) -> None:
     """Say where the server is and, until there is an administrator, how to become one; refuse to stand open before."""
     from packhouse.cli import banner
     from packhouse.domain.addresses import is_loopback
-    from packhouse.services.people import has_administrator, offer_first_administrator
-    from packhouse.services.resources import now
+    from packhouse.services.people import has_administrator
 
     file = settings.data / "first-admin"
     if has_administrator():
         file.unlink(missing_ok=True)
         banner.show(settings)
     elif is_loopback(settings.host):
-        secret = offer_first_administrator(now)
-        claim = f"{banner.address(settings)}/admin/claim/{secret}/"
-        write_private(file, claim + "\n")
-        banner.show_first(settings, claim, file)
+        _offer_claim(settings, file)
     else:
         raise refuse(
             Kind.FORBIDDEN,
@@ -158,6 +183,27 @@ def welcome(settings: Settings) -> None:
             "host",
         )
     close_databases()
+
+
+def _offer_claim(settings: Settings, file: Path) -> None:
+    """Make a new claim link and show it; an earlier one stays good when there is no room for another."""
+    from packhouse.cli import banner
+    from packhouse.services.people import offer_first_administrator
+    from packhouse.services.resources import now
+
+    try:
+        claim = f"{banner.address(settings)}/admin/claim/{offer_first_administrator(now)}/"
+        write_private(file, claim + "\n")
+    except (_database_error(), OSError):
+        banner.show(settings)
+    else:
+        banner.show_first(settings, claim, file)
+
+
+def _database_error() -> type[Exception]:
+    from django.db import OperationalError
+
+    return OperationalError
 
 
 def write_private(file: Path, text: str) -> None:

@@ -35,10 +35,14 @@ def fill(folder: Path) -> None:
                 return
 
 
-def test_decision_11_a_server_starts_on_a_full_disk(small_disk: Path, start_server: Callable[..., Server]):
+@pytest.mark.parametrize("administered", [True, False])
+def test_decision_11_a_server_starts_on_a_full_disk(
+    small_disk: Path, start_server: Callable[..., Server], administered: bool
+):
     data = small_disk / "data"
     server = start_server(data=data)
-    server.make_user("root", admin=True)
+    if administered:
+        server.make_user("root", admin=True)
     assert server.stop() == 0
     fill(small_disk)
     for _ in range(2):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,9 +43,9 @@ def _say(text: str) -> None:
 
 def _head(settings: Settings) -> str:
     listening = address(replace(settings, base_url=None))
-    upstream = (
-        "none" if settings.upstream == "none" else f"{settings.upstream} (kept; mirroring is not in this version)"
-    )
+    upstream = re.sub("//[^/@]*@", "//", settings.upstream)
+    if upstream != "none":
+        upstream += " (kept; mirroring is not in this version)"
     return "\n".join(
         [
             f"Packhouse {__version__} is at {address(settings)}/ (Ctrl-C stops it)",

@@ -21,6 +21,8 @@ from django.http.response import HttpResponseBase
 from packhouse.web import metrics
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+MAX_AGENT = 100
+"""Characters of a client's name that are logged: those of installers hold half a kilobyte on their machine."""
 _QUIET = frozenset({"healthz", "readyz", "metrics"})
 _log = structlog.stdlib.get_logger("packhouse.request")
 
@@ -66,7 +68,7 @@ def _note(request: HttpRequest, response: HttpResponseBase, seconds: float) -> N
         bytes=None if response.streaming else len(getattr(response, "content", b"")),
         client=request.META.get("REMOTE_ADDR"),
         user=getattr(user, "username", None) or None,
-        agent=request.headers.get("User-Agent"),
+        agent=request.headers.get("User-Agent", "")[:MAX_AGENT] or None,
     )
 
 
