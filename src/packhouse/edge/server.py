@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One worker process's server: Granian's RSGI worker around an edge, on a socket that the supervisor opened.
 
-The worker obeys its supervisor alone (docs/adr/0003): INT and TERM may reach every process of the group and are
+The worker obeys its supervisor alone (docs/adr/0007): INT and TERM may reach every process of the group and are
 ignored here. The pipe says when to drain; when it just ends, the supervisor is gone and the worker ends at once.
 """
 
