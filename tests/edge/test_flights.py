@@ -55,7 +55,7 @@ class Pages:
 
 class Asker:
     def __init__(self, path: str) -> None:
-        self.request = Request("GET", path, "", {"host": "x"})
+        self.request = Request("GET", path, "", [("host", "x")])
         self.replies: list[Reply] = []
 
     def reply(self, reply: Reply) -> None:

@@ -73,7 +73,7 @@ class World:
 
     def ask(self, path: str, method: str = "GET", query: str = "", **headers: str) -> Reply | Miss | None:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.reading.answer(Request(method, path, query, given))
+        return self.reading.answer(Request(method, path, query, list(given.items())))
 
     def reply(self, path: str, method: str = "GET", query: str = "", **headers: str) -> Reply:
         found = self.ask(path, method, query, **headers)

@@ -90,8 +90,7 @@ def _add_headers(env: dict[str, Any], request: Request) -> None:
     for name, value in request.headers.items():
         if name in DROPPED or name in nominated or "_" in name or name.startswith("x-packhouse-"):
             continue
-        key = "HTTP_" + name.upper().replace("-", "_")
-        env[key] = env[key] + ("; " if name == "cookie" else ", ") + value if key in env else value
+        env["HTTP_" + name.upper().replace("-", "_")] = value
     for name, key in (("content-type", "CONTENT_TYPE"), ("content-length", "CONTENT_LENGTH")):
         if name in request.headers:
             env[key] = request.headers[name]

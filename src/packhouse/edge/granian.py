@@ -67,15 +67,8 @@ class RsgiExchange:
     __slots__ = ("_empty", "_protocol", "_stream", "request")
 
     def __init__(self, scope: Any, protocol: Any) -> None:
-        self.request = Request(
-            scope.method,
-            scope.path,
-            scope.query_string,
-            scope.headers,
-            scope.client,
-            scope.scheme,
-            scope.authority or "",
-        )
+        items = scope.headers.items()
+        self.request = Request(scope.method, scope.path, scope.query_string, items, scope.authority, scope)
         self._protocol = protocol
         self._stream: Any = None
         self._empty = False

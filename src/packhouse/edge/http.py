@@ -3,28 +3,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from packhouse.domain.headers import TEXT, Headers, error_headers
 
 
-@dataclass(slots=True)
-class Request:
-    """The head of a request. Made once for each, so it is not frozen: that costs 0.5 us; nobody changes it.
+class Peer(Protocol):
+    """Who sent a request, looked at only when it is handed over: the address as "address:port", and the scheme."""
 
-    `path` is percent-decoded (what is not UTF-8 as U+FFFD), `query` raw without "?"; header names are lower-case;
-    `client` is the peer's address without its port; `authority` is that of an absolute-form target, else "".
-    """
+    @property
+    def client(self) -> str:
+        """The peer's address and port."""
 
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`."""
+
+
+class Direct(NamedTuple):
+    """A peer whose facts are known."""
+
     client: str = ""
     scheme: str = "http"
-    authority: str = ""
+
+
+class Request:
+    """The head of a request.
+
+    `path` is percent-decoded (what is not UTF-8 as U+FFFD), `query` raw without "?"; `items` are all headers with
+    their names in lower case, `headers` the same by name, repeated ones joined; `authority` is that of an
+    absolute-form target, else "".
+    """
+
+    __slots__ = ("authority", "headers", "items", "method", "path", "peer", "query")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        items: list[tuple[str, str]],
+        authority: str | None = None,
+        peer: Peer = Direct(),  # noqa: B008 - it can't be changed
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.items = items
+        self.headers = dict(items)
+        if len(self.headers) != len(items):
+            self.headers = _joined(items)
+        self.authority = authority
+        self.peer = peer
+
+
+def _joined(items: list[tuple[str, str]]) -> dict[str, str]:
+    """Headers by name; a repeated one becomes a list (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in items:
+        headers[name] = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}" if name in headers else value
+    return headers
 
 
 class FileRange(NamedTuple):
@@ -83,13 +121,3 @@ def plain(status: int, text: str, *extra: tuple[str, str], accept: bool = False)
     """A short reply in plain text that no cache keeps; `accept` when `Accept` had a part in it."""
     body = text.encode()
     return Reply(status, (*error_headers(len(body), TEXT, accept=accept), *extra), body)
-
-
-def without_body(reply: Reply) -> Reply:
-    """The same reply for HEAD."""
-    return reply._replace(body=None)
-
-
-def with_path(request: Request, path: str) -> Request:
-    """The same request for another path."""
-    return replace(request, path=path)

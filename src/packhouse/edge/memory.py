@@ -42,6 +42,8 @@ class Memory(Generic[Value]):
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.size = 0
+        self.evictions = 0
+        """How many things were pushed out so far."""
         self._entries: dict[Hashable, Entry[Value]] = {}
         self._small: deque[Entry[Value]] = deque()
         self._main: deque[Entry[Value]] = deque()
@@ -86,6 +88,7 @@ class Memory(Generic[Value]):
     def _forget(self, entry: Entry[Value]) -> None:
         """Count an entry out; its place in a queue is passed over later."""
         entry.kept = False
+        self.evictions += 1
         self.size -= entry.size
         if not entry.main:
             self._small_size -= entry.size

@@ -46,16 +46,16 @@ class Proxies:
         return any(peer in network for network in self._trusted)
 
     def source(self, request: Request) -> Source:
-        """The source of a request whose `client` is "address:port" of the peer."""
-        address, _, port = request.client.rpartition(":")
+        """The source of a request."""
+        address, _, port = request.peer.client.rpartition(":")
         address = address.strip("[]")
         host = request.headers.get("host", "")
         if not self.trusts(address):
-            return Source(address, port, request.scheme, host, "")
+            return Source(address, port, request.peer.scheme, host, "")
         return Source(
             self._client(_header(request, "x-forwarded-for"), address),
             port,
-            _scheme(_header(request, "x-forwarded-proto"), request.scheme),
+            _scheme(_header(request, "x-forwarded-proto"), request.peer.scheme),
             _matching(_HOST, _header(request, "x-forwarded-host"), host),
             _matching(_PREFIX, _header(request, "x-forwarded-prefix"), "").rstrip("/"),
         )

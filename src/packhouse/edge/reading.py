@@ -15,20 +15,22 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from packhouse.domain.conditional import not_modified
 from packhouse.domain.headers import DEFAULT_RULES, CacheRules, Headers
-from packhouse.domain.negotiation import choose_representation
+from packhouse.domain.negotiation import Representation, choose_encoding, choose_representation
 from packhouse.domain.offers import answer_file
-from packhouse.domain.page import Page, answer_page
+from packhouse.domain.page import Page, Ready, answer_page
 from packhouse.edge.files import Blobs, KeptFile, file_reply, read_hand_off
 from packhouse.edge.http import Reply, Request
 from packhouse.edge.limits import not_found
-from packhouse.edge.memory import Entry, Memory
+from packhouse.edge.memory import MOST_USES, Entry, Memory
 from packhouse.edge.responses import Watch
 from packhouse.edge.routes import FileTarget, PageTarget, target_of
 from packhouse.errors import PackhouseError
 from packhouse.storage.pages import Mark, PageReader
 
 DEFAULT_BYTES = 64 * 1024 * 1024
+MOST_HOT = 4096
 
 
 class Unknown(NamedTuple):
@@ -42,6 +44,15 @@ class Allowed(NamedTuple):
     """A credential that was seen to be let through to an audience."""
 
     access: int
+
+
+class Hot(NamedTuple):
+    """A public page in the form asked for by an address and two headers: nothing is left to be chosen."""
+
+    entry: Entry[Kept]
+    target: PageTarget
+    page: Page
+    ready: Ready
 
 
 Kept = Page | KeptFile | Unknown | Allowed
@@ -75,29 +86,28 @@ class Reading:
         self._clock = clock
         self._tick = 0
         self._access: int | None = None
+        self._evictions = 0
+        self._hot: dict[tuple[str, str | None, str | None], Hot] = {}
         self._lock = threading.RLock()
 
     def answer(self, request: Request) -> Reply | Miss | None:
         """The reply, or a Miss to hand over, or None for what is none of our business."""
         if request.method not in {"GET", "HEAD"}:
             return None
-        target = target_of(request.path)
-        if target is None:
-            return None
         with self._lock:
             try:
-                self._notice()
-                if isinstance(target, PageTarget):
-                    return self._page(request, target)
-                return self._file(request, target)
+                if self._reader.moved():
+                    self._tick += 1
+                    self._access = None
+                return self._hot_page(request) or self._look(request)
             except PackhouseError:  # the page table can't be read: the origin will say it in its own way
                 return None
 
-    def _notice(self) -> None:
-        """Notice commits."""
-        if self._reader.moved():
-            self._tick += 1
-            self._access = None
+    def _look(self, request: Request) -> Reply | Miss | None:
+        target = target_of(request.path)
+        if isinstance(target, PageTarget):
+            return self._page(request, target)
+        return None if target is None else self._file(request, target)
 
     def _access_now(self) -> int:
         if self._access is None:
@@ -118,10 +128,40 @@ class Reading:
             return self._miss_page(request, target, representation.kind)
         if page.audience and not self._is_allowed(headers, page.audience):
             return self._miss_page(request, target, representation.kind)
+        self._heat(request, target, page, representation)
         status, sent, body = answer_page(
             page, request.method, headers, representation, now=self._clock(), rules=self._rules
         )
         return Reply(status, sent, body or None)
+
+    def _hot_page(self, request: Request) -> Reply | None:
+        """The short way to a page that was asked for in just this form before; None: take the long way."""
+        headers = request.headers
+        hot = self._hot.get((request.path, headers.get("accept"), headers.get("accept-encoding")))
+        if hot is None or request.query:
+            return None
+        entry, target, page, ready = hot
+        if entry.value is not page or (entry.tick != self._tick and not self._is_current(entry, target, page.kind)):
+            return None
+        if entry.uses < MOST_USES:
+            entry.uses += 1
+        conditional = "if-none-match" in headers or "if-modified-since" in headers
+        if conditional and not_modified(headers, ready.etag, page.modified, self._clock()):
+            return Reply(304, ready.not_modified)
+        return Reply(200, ready.headers, None if request.method == "HEAD" else ready.body)
+
+    def _heat(self, request: Request, target: PageTarget, page: Page, representation: Representation) -> None:
+        """Remember the short way to a page that anybody may read at any time."""
+        entry = self._memory.get((target.index, target.project, representation.kind))
+        if entry is None or request.query or page.audience or page.valid_until is not None:
+            return
+        if len(self._hot) >= MOST_HOT or self._memory.evictions != self._evictions:
+            self._hot.clear()  # nothing that was pushed out of the memory may live on here
+            self._evictions = self._memory.evictions
+        headers = request.headers
+        accept_encoding = headers.get("accept-encoding")
+        ready = page.ready(representation, choose_encoding(accept_encoding, page.encodings), self._rules)
+        self._hot[request.path, headers.get("accept"), accept_encoding] = Hot(entry, target, page, ready)
 
     def _current_page(self, target: PageTarget, kind: str) -> Page | None:
         key = (target.index, target.project, kind)

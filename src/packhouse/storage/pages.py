@@ -73,11 +73,14 @@ class SqlitePages:
             raise unreadable(error) from error
         # One cursor for all, with the library's cache of statements, spares a parse for each read.
         self._cursor: Any = self._connection.cursor()
-        self._version: int | None = None
+        self._version: Any = None
 
     def moved(self) -> bool:
         """See `PageReader.moved`; `PRAGMA data_version` moves with every commit of another connection."""
-        (version,) = self._row("PRAGMA data_version")
+        try:
+            version = self._cursor.execute("PRAGMA data_version").fetchall()
+        except library.Error as error:
+            raise unreadable(error) from error
         changed = bool(version != self._version)
         self._version = version
         return changed
