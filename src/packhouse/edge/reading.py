@@ -31,6 +31,8 @@ from packhouse.storage.pages import Mark, PageReader
 
 DEFAULT_BYTES = 64 * 1024 * 1024
 MOST_HOT = 4096
+NOT_FOUND = not_found()
+NOT_FOUND_HEAD = NOT_FOUND._replace(body=None)
 
 
 class Unknown(NamedTuple):
@@ -121,10 +123,10 @@ class Reading:
         representation = choose_representation(headers.get("accept"), request.query)
         if representation is None:
             return None
+        if target.project and self._is_unknown(target):
+            return NOT_FOUND if request.method == "GET" else NOT_FOUND_HEAD
         page = self._current_page(target, representation.kind)
         if page is None:
-            if target.project and self._is_unknown(target):
-                return _bare(not_found(), request)
             return self._miss_page(request, target, representation.kind)
         if page.audience and not self._is_allowed(headers, page.audience):
             return self._miss_page(request, target, representation.kind)
@@ -344,7 +346,3 @@ def _right(credential: str, audience: str) -> Hashable:
 def _is_for_all(headers: Mapping[str, str]) -> bool:
     """Whether everybody gets the same answer, whoever they are."""
     return "authorization" not in headers.get("vary", "").lower() and "private" not in headers.get("cache-control", "")
-
-
-def _bare(reply: Reply, request: Request) -> Reply:
-    return reply._replace(body=None) if request.method == "HEAD" else reply
