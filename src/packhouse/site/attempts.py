@@ -38,6 +38,8 @@ PAUSE = 1.0
 _SALT = "packhouse.device"
 _YEAR = 365 * 86400
 _slow_lane = threading.Lock()
+_counting = threading.Lock()
+"""One writer at a time: SQLite's own waiting sleeps, and is not fair."""
 
 
 class Attempt:
@@ -53,7 +55,7 @@ class Attempt:
 
     def admitted(self) -> bool:
         """Count the attempt; whether it may be tried at all. May wait for `PAUSE`."""
-        with transaction.atomic(using="activity"):
+        with _counting, transaction.atomic(using="activity"):
             admitted, sprayed = self._judge()
             if admitted:
                 self._row = SignInFailure.objects.create(name=self._name, place=self._place, at=timezone.now())

@@ -48,9 +48,9 @@ def _busy() -> PackhouseError:
 
 
 class Argon2(Argon2PasswordHasher):
-    """Argon2id with the memory and time OWASP names (19 MiB, 3 passes, 1 lane), a few at a time."""
+    """Argon2id with the memory and time OWASP names (19 MiB, 2 passes, 1 lane), a few at a time."""
 
-    time_cost = 3
+    time_cost = 2
     memory_cost = 19 * 1024
     parallelism = 1
 
