@@ -242,7 +242,7 @@ def work_at_edge(settings: Settings, place: Place) -> None:
     from packhouse.edge import server
     from packhouse.edge.edge import make_edge
     from packhouse.site.wsgi import application
-    from packhouse.web.files import edge_secret
+    from packhouse.web.reading import edge_secret
 
     made = make_edge(settings, application(), edge_secret())
     server.run(made, number=place.number, listener=place.listener, pipe=place.pipe)

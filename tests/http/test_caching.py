@@ -8,6 +8,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import brotli
 import pytest
@@ -110,6 +111,7 @@ def test_C6_check_13_22_what_was_published_is_read_at_once_from_every_worker(sit
     """Twenty uploads, each followed by reads over new connections, which two workers share."""
     name = fresh("now")
     listed: set[str] = set()
+    page: dict[str, Any] = {}
     for number in range(20):
         filename, _ = site.publish(make(name, f"1.{number}"))  # type: ignore[operator]
         listed.add(filename)

@@ -8,6 +8,7 @@ every service that writes asks again inside its transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from packhouse.errors import Fault, Kind, PackhouseError
@@ -67,7 +68,10 @@ class TokenScope:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks. Anonymous when `user_id` is None; `token_id` and `scope` are set when a token speaks."""
+    """Who asks. Anonymous when `user_id` is None; `token_id` and `scope` are set when a token speaks.
+
+    `until` is the moment from which the credentials are no good any more; None when they have no end.
+    """
 
     user_id: int | None = None
     username: str = ""
@@ -76,6 +80,7 @@ class Identity:
     two_factor: bool = False
     token_id: int | None = None
     scope: TokenScope | None = None
+    until: datetime | None = None
 
     @property
     def anonymous(self) -> bool:

@@ -179,6 +179,7 @@ def _identity(user: User, token: Token | None, *, verified: bool, two_factor: bo
         two_factor=two_factor,
         token_id=None if token is None else token.pk,
         scope=None if token is None else scope_of(token),
+        until=None if token is None else token.expires_at,
     )
 
 

@@ -7,19 +7,16 @@ without one the bytes, or the range asked for, are streamed from here.
 
 from __future__ import annotations
 
-import hmac
 import time
-from functools import lru_cache
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.crypto import salted_hmac
 
 from packhouse.domain.headers import Headers, file_headers, preflight_headers, surrogate_keys
 from packhouse.domain.offers import FileAnswer, FileOffer, answer_file
 from packhouse.domain.permissions import ReadMode
 from packhouse.services import access, files
 from packhouse.web import resources
-from packhouse.web.reading import lower_headers, may_read
+from packhouse.web.reading import audience_headers, lower_headers, may_read, takes_files
 from packhouse.web.simple import make, plainly_missing
 
 
@@ -30,8 +27,8 @@ def file(request: HttpRequest, sha256: str, filename: str, index: str = "main") 
     if request.method == "OPTIONS":
         return make(204, preflight_headers(files=True))
     offer = _offer(sha256, filename, right.name, public=right.read is ReadMode.PUBLIC)
-    if _behind_edge(request):
-        return _hand_off(offer, right.name)
+    if takes_files(request):
+        return _hand_off(request, offer, right.name)
     answer = answer_file(offer, request.method or "GET", lower_headers(request), now=time.time())
     return _stream(offer, answer)
 
@@ -56,22 +53,12 @@ def _offer(sha256: str, filename: str, index: str, *, public: bool) -> FileOffer
     return FileOffer(blob, size, f'"{blob}"', modified, headers, public=public)
 
 
-def _behind_edge(request: HttpRequest) -> bool:
-    return hmac.compare_digest(request.headers.get("X-Packhouse-Edge", ""), edge_secret())
-
-
-@lru_cache(maxsize=1)
-def edge_secret() -> str:
-    """What an edge of this server proves itself with, derived from the signing key."""
-    return str(salted_hmac("packhouse.edge", "hand-over", algorithm="sha256").hexdigest())
-
-
-def _hand_off(offer: FileOffer, index: str) -> HttpResponse:
+def _hand_off(request: HttpRequest, offer: FileOffer, index: str) -> HttpResponse:
     headers: Headers = (
         *offer.headers,
         ("x-packhouse-blob", offer.blob),
         ("x-packhouse-size", str(offer.size)),
-        ("x-packhouse-audience", access.audience_of(index)),
+        *audience_headers(request, access.audience_of(index)),
     )
     return make(200, headers)
 

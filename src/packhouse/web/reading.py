@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.crypto import salted_hmac
 
+from packhouse.domain.headers import Headers
 from packhouse.domain.permissions import ANONYMOUS, Action, Identity, IndexRight, ReadMode, may
 from packhouse.services import access
 from packhouse.web import resources
@@ -39,7 +42,32 @@ def may_read(request: HttpRequest, index: str) -> IndexRight:
     identity = api_identity(request)
     right = access.index_right(identity, index)
     may(identity, Action.READ, index=right).demand()
+    request.read_until = identity.until  # type: ignore[attr-defined]
     return right
+
+
+def takes_files(request: HttpRequest) -> bool:
+    """Whether an edge of ours asks that sends files itself, and proves it."""
+    given = request.headers.get("X-Packhouse-Edge", "")
+    return hmac.compare_digest(given.encode(), edge_secret().encode())
+
+
+@lru_cache(maxsize=1)
+def edge_secret() -> str:
+    """What an edge of this server proves itself with, derived from the signing key."""
+    return str(salted_hmac("packhouse.edge", "hand-over", algorithm="sha256").hexdigest())
+
+
+def audience_headers(request: HttpRequest, audience: str) -> Headers:
+    """What an edge must know to answer the same credentials itself: for whom this is, and until when (unix seconds).
+
+    Nothing for a public answer (audience ""), and nothing when no edge of ours asks.
+    """
+    if not audience or not ("packhouse.edge_secret" in request.META or takes_files(request)):
+        return ()
+    until = getattr(request, "read_until", None)
+    end = () if until is None else (("x-packhouse-until", str(until.timestamp())),)
+    return (("x-packhouse-audience", audience), *end)
 
 
 def web_identity(request: HttpRequest) -> Identity:

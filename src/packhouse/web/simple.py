@@ -13,12 +13,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from packhouse.domain.headers import CacheRules, Headers, error_headers, preflight_headers, redirect_headers
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.negotiation import Representation, choose_representation
-from packhouse.domain.page import Page, answer_page
+from packhouse.domain.page import answer_page
 from packhouse.domain.permissions import IndexRight, ReadMode
 from packhouse.errors import Kind, PackhouseError
 from packhouse.services import pages
 from packhouse.web import resources
-from packhouse.web.reading import lower_headers, may_read
+from packhouse.web.reading import audience_headers, lower_headers, may_read
 
 NOT_FOUND = b"404 Not Found"
 
@@ -105,13 +105,7 @@ def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponse:
     status, sent, body = answer_page(
         page, request.method or "GET", headers, representation, now=time.time(), rules=rules
     )
-    return _with_audience(make(status, sent, body), page)
-
-
-def _with_audience(response: HttpResponse, page: Page) -> HttpResponse:
-    if page.audience:
-        response["X-Packhouse-Audience"] = page.audience
-    return response
+    return make(status, (*sent, *audience_headers(request, page.audience)), body)
 
 
 def _not_acceptable(right: IndexRight) -> HttpResponse:

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Closed indexes (standards section 11: AU1 to AU10; checks 6 and 7; decision on audiences).
+
+One index `secret` is closed, with one named reader; an index `members` is read by everybody with an account.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.http.client import V1_JSON, Answer, File, Site, basic, fresh, sha256, wheel
+from tests.infra.server import Person
+
+from packhouse.storage.sqlite import library as sqlite
+
+INDEX = "/index/secret"
+EVERY_WORKER = 6
+"""Requests over new connections, enough that both workers are likely to answer some."""
+
+
+@dataclass
+class Closed:
+    """The closed index with one project, and somebody who may read it."""
+
+    site: Site
+    reader: Person
+    token: str
+    name: str
+    file: File
+
+    @property
+    def page(self) -> str:
+        return f"{INDEX}/simple/{self.name}/"
+
+    @property
+    def path(self) -> str:
+        return f"{INDEX}/files/{sha256(self.file[1])}/{self.file[0]}"
+
+    def paths(self) -> list[str]:
+        """Everything the index answers."""
+        return [f"{INDEX}/simple/", self.page, self.path, f"{self.path}.metadata"]
+
+    def ask(self, path: str, token: str | None = None, method: str = "GET", **headers: str) -> Answer:
+        credentials = {} if token is None else {"authorization": basic(token)}
+        return self.site.ask(path, method, **headers, **credentials)
+
+    def statuses(self, path: str, token: str | None) -> set[int]:
+        return {self.ask(path, token).status for _ in range(EVERY_WORKER)}
+
+
+@pytest.fixture(scope="session")
+def closed(site: Site) -> Closed:
+    server, name = site.server, fresh("hidden")
+    server.must("index", "create", "secret", "--read", "closed")
+    server.must("index", "create", "members", "--read", "signed-in")
+    reader = server.make_user("rita")
+    for who in (reader, site.owner):
+        server.must("index", "grant", "secret", who.name)
+    file = site.publish(wheel(name), path=f"{INDEX}/legacy/")
+    site.publish(wheel("for-members"), path="/index/members/legacy/")
+    return Closed(site, reader, server.make_token(reader, "--scope", "read"), name, file)
+
+
+UNKNOWN = ["simple/no-such/", "simple/No.Such/", "simple/no-such", "simple", "files/{0:064}/x-1.0-py3-none-any.whl"]
+UNKNOWN += ["simple/a/b/", "files/{0:064}/x.whl.metadata", "simple/-/"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_AU1_AU6_check_13_6_anonymous_is_challenged_everywhere(closed: Closed, method: str):
+    for path in [*closed.paths(), *(f"{INDEX}/{path}".replace("{0:064}", "0" * 64) for path in UNKNOWN)]:
+        for headers in ({}, {"range": "bytes=0-3"}, {"accept": "text/html"}, {"if_none_match": "*"}):
+            answer = closed.ask(path, None, method, **headers)
+            assert answer.status == 401, path
+            assert answer["www-authenticate"].startswith('Basic realm="')
+            assert answer["cache-control"] == "no-store"
+            assert "access-control-allow-origin" not in answer
+
+
+def test_AU1_upload_and_answers_for_machines_are_challenged_too(closed: Closed):
+    for path in (f"{INDEX}/legacy/", f"{INDEX}/legacy"):
+        answer = closed.site.upload(wheel(fresh()), path=path, token=None)
+        assert answer.status == 401
+        assert answer["www-authenticate"].startswith("Basic ")
+
+
+def test_hostile_238_what_there_is_and_what_not_is_refused_alike(closed: Closed):
+    there, not_there = closed.ask(closed.page), closed.ask(f"{INDEX}/simple/{fresh()}/")
+    assert (there.status, there.body) == (not_there.status, not_there.body)
+    ours = {"date", "x-request-id"}
+    assert [p for p in there.pairs if p[0] not in ours] == [p for p in not_there.pairs if p[0] not in ours]
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        pytest.param(basic("pkh_u" + "0" * 38), id="unknown"),
+        pytest.param(basic("x", "rita"), id="password"),
+        pytest.param("Basic !!!", id="no-base64"),
+        pytest.param("Digest a=b", id="scheme"),
+        pytest.param("", id="empty"),
+        pytest.param("Bearer " + "x" * 5000, id="long"),
+        pytest.param("Bearer \xff\xfe", id="bytes"),
+    ],
+)
+def test_AU3_check_13_7_bad_credentials_are_401(closed: Closed, credentials: str):
+    for path in closed.paths():
+        answer = closed.site.ask(path, authorization=credentials)
+        assert answer.status == 401, path
+        assert answer["www-authenticate"].startswith("Basic ")
+
+
+def test_AU2_check_13_7_good_credentials_without_the_right_are_403(closed: Closed):
+    for path in (*closed.paths(), f"{INDEX}/simple/{fresh()}/"):
+        answer = closed.ask(path, closed.site.stranger_token)
+        assert answer.status == 403, path
+        assert "location" not in answer
+        assert answer["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("form", ["basic", "Bearer {}", "token {}", "BEARER {}", "basic-newline"])
+def test_AU4_a_reader_reads_everything(closed: Closed, form: str):
+    credentials = {"basic": basic(closed.token), "basic-newline": basic(closed.token + "\n")}.get(form)
+    for path in closed.paths():
+        answer = closed.site.ask(path, authorization=credentials or form.format(closed.token))
+        assert answer.status == 200, path
+        assert "private" in answer["cache-control"]
+        assert "authorization" in answer.vary
+        assert "public" not in answer["cache-control"]
+        assert not any(name in answer for name in ("surrogate-key", "access-control-allow-origin"))
+        assert not [name for name, _ in answer.pairs if name.startswith("x-packhouse")]
+
+
+def test_a_reader_has_head_ranges_conditions_and_both_formats(closed: Closed):
+    data = closed.file[1]
+    assert closed.ask(closed.path, closed.token).body == data
+    part = closed.ask(closed.path, closed.token, range="bytes=5-9")
+    assert (part.status, part.body) == (206, data[5:10])
+    assert closed.ask(closed.path, closed.token, range=f"bytes={len(data)}-").status == 416
+    for path in closed.paths():
+        whole, head = closed.ask(path, closed.token), closed.ask(path, closed.token, "HEAD")
+        assert (head.status, head.body, head["content-length"]) == (200, b"", str(len(whole.body)))
+        assert closed.ask(path, closed.token, if_none_match=whole["etag"]).status == 304
+        assert closed.ask(path, None, if_none_match=whole["etag"]).status == 401
+    page = closed.ask(closed.page, closed.token, accept=V1_JSON)
+    assert [file["filename"] for file in page.json()["files"]] == [closed.file[0]]
+
+
+def test_a_reader_gets_404_for_what_is_not_there(closed: Closed):
+    for path in UNKNOWN[:1] + UNKNOWN[4:]:
+        answer = closed.ask(f"{INDEX}/{path}".replace("{0:064}", "0" * 64), closed.token)
+        assert answer.status == 404, path
+        assert answer["cache-control"] == "no-store"
+    assert closed.ask(f"{INDEX}/simple/{closed.name.upper()}/", closed.token).status == 301
+
+
+def test_AU10_root_is_readable_and_says_only_what_is_in_the_index(closed: Closed):
+    names = [p["name"] for p in closed.ask(f"{INDEX}/simple/", closed.token, accept=V1_JSON).json()["projects"]]
+    assert names == [closed.name]
+
+
+def test_nothing_of_it_shows_elsewhere(closed: Closed):
+    name, (filename, data) = closed.name, closed.file
+    site = closed.site
+    for path in (f"/simple/{name}/", f"/project/{name}/", f"/pypi/{name}/json", f"/rss/project/{name}/releases.xml"):
+        assert site.ask(path).status == 404, path
+    for path in (f"/files/{sha256(data)}/{filename}", f"/index/members/files/{sha256(data)}/{filename}"):
+        assert site.ask(path, authorization=basic(site.token)).status == 404
+    for path in ("/simple/", "/rss/updates.xml", "/rss/packages.xml", "/"):
+        assert name not in site.ask(path).text
+    call = b"<?xml version='1.0'?><methodCall><methodName>changelog_since_serial</methodName><params><param><value>"
+    call += b"<int>0</int></value></param></params></methodCall>"
+    assert name not in site.ask("/pypi", "POST", call, content_type="text/xml").text
+
+
+def test_AU9_one_token_serves_several_indexes_and_limits_hold(closed: Closed):
+    server = closed.site.server
+    elsewhere = server.make_token(closed.reader, "--index", "members")
+    uploader = server.make_token(closed.reader, "--scope", "upload")
+    for path in closed.paths():
+        assert closed.ask(path, elsewhere).status == 403
+        assert closed.ask(path, uploader).status == 403
+    assert closed.ask("/index/members/simple/", elsewhere).status == 200
+    assert closed.ask("/index/members/simple/", closed.token).status == 200
+
+
+def test_members_read_what_is_for_members(closed: Closed):
+    for path in ("/index/members/simple/", "/index/members/simple/for-members/"):
+        assert closed.ask(path).status == 401
+        assert closed.ask(path, closed.site.stranger_token).status == 200
+
+
+def test_check_13_34_a_revoked_token_fails_on_the_very_next_request(closed: Closed):
+    server = closed.site.server
+    token = server.make_token(closed.reader)
+    for path in closed.paths():
+        assert closed.statuses(path, token) == {200}
+    server.must("token", "revoke", token)
+    for path in closed.paths():
+        assert closed.ask(path, token).status == 401
+        assert closed.statuses(path, token) == {401}
+    assert token[:8] in closed.ask(closed.page, token).text  # AU3: which token
+    assert token not in closed.ask(closed.page, token).text
+
+
+def test_an_ended_grant_holds_at_once_and_a_new_one_too(closed: Closed):
+    server = closed.site.server
+    person = server.make_user()
+    token = server.make_token(person)
+    assert closed.statuses(closed.page, token) == {403}
+    server.must("index", "grant", "secret", person.name)
+    for path in closed.paths():
+        assert closed.statuses(path, token) == {200}
+    server.must("index", "grant", "secret", person.name, "--end")
+    for path in closed.paths():
+        assert closed.statuses(path, token) == {403}
+
+
+def test_a_token_that_expires_stops_at_that_moment(closed: Closed):
+    server = closed.site.server
+    token = server.make_token(closed.reader, "--expires", "12h")
+    ends = datetime.now(UTC) + timedelta(seconds=2)
+    with contextlib.closing(sqlite.connect(server.data / "catalogue.db", timeout=20)) as catalogue:
+        done = catalogue.execute(
+            "update catalogue_token set expires_at = ? where digest = ?",
+            (ends.replace(tzinfo=None).isoformat(" "), sha256(token.encode())),
+        )
+        assert done.rowcount == 1
+        catalogue.commit()
+    assert all(closed.ask(path, token).status == 200 for path in closed.paths())
+    time.sleep(max(0.0, (ends - datetime.now(UTC)).total_seconds()) + 0.1)
+    for path in closed.paths():
+        assert closed.statuses(path, token) == {401}, path
+
+
+@pytest.fixture
+def opened(site: Site) -> str:
+    """An index of this test's own, public to begin with, with one project."""
+    name = fresh("index")
+    site.server.must("index", "create", name)
+    site.publish(wheel("in-and-out-" + name), path=f"/index/{name}/legacy/")
+    return name
+
+
+def test_closing_an_index_holds_at_once(site: Site, opened: str):
+    page = f"/index/{opened}/simple/in-and-out-{opened}/"
+    filename = site.json(page)["files"][0]["filename"]
+    paths = [page, f"/index/{opened}/simple/", site.file_path(f"in-and-out-{opened}", filename, f"/index/{opened}")]
+    paths.append(f"/index/{opened}/simple/unknown/")
+    for mode, expected in (("public", {200, 404}), ("closed", {401}), ("signed-in", {401}), ("public", {200, 404})):
+        site.server.must("index", "read", opened, mode)
+        assert {site.ask(path).status for path in paths for _ in range(EVERY_WORKER)} == expected, mode
+
+
+def test_L26_check_13_23_a_check_that_ends_in_401_and_then_the_same_upload(closed: Closed):
+    """`uv publish --check-url` of a closed index: asks without credentials, then uploads what is there already."""
+    assert closed.ask(closed.page).status == 401
+    assert closed.site.upload(closed.file, path=f"{INDEX}/legacy/").status == 200
+
+
+def test_who_may_not_read_may_not_upload(closed: Closed):
+    answer = closed.site.upload(wheel(fresh()), path=f"{INDEX}/legacy/", token=closed.site.stranger_token)
+    assert answer.status == 403
+
+
+def test_an_unknown_index_is_404(site: Site):
+    for path in ("/index/no-such/simple/", "/index/no-such/simple/x/", f"/index/no-such/files/{'0' * 64}/x.whl"):
+        assert site.ask(path).status == 404
+    assert site.upload(wheel(fresh()), path="/index/no-such/legacy/").status == 404
