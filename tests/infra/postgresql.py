@@ -62,6 +62,11 @@ class Cluster:
         """A connection in autocommit mode."""
         return psycopg.connect(self.url(database), autocommit=True)
 
+    def has(self, database: str) -> bool:
+        """Whether there is a database of this name."""
+        with self.connect() as connection:
+            return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is not None
+
     def create(self, database: str, template: str = "template0") -> str:
         """Make a database anew, as a copy of another; returns its address."""
         name, source = sql.Identifier(database), sql.Identifier(template)

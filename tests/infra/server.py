@@ -29,6 +29,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.infra import databases
+
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 START_SECONDS = 20.0
 STOP_SECONDS = 40.0
@@ -187,15 +189,39 @@ def _migrated() -> Path:
     return folder / "data"
 
 
+def _database(data: Path, fresh: bool) -> str:
+    """The PostgreSQL database of a data folder: made when it is new, found again when it was there before."""
+    name = "served_" + hashlib.sha256(str(data).encode()).hexdigest()[:16]
+    cluster = databases.cluster()
+    if cluster.has(name):
+        return cluster.url(name)
+    return cluster.create(name) if fresh else cluster.create(name, _migrated_database())
+
+
+@lru_cache(maxsize=1)
+def _migrated_database() -> str:
+    """The name of a database with all tables and nothing in them, for others to be copied from."""
+    name = f"migrated_{os.getpid()}"
+    with tempfile.TemporaryDirectory() as folder:
+        extra = {"PACKHOUSE_DATA": folder + "/data", "PACKHOUSE_DATABASE": databases.cluster().create(name)}
+        code = "from packhouse import bootstrap, config; bootstrap.connect(config.load(), make=True)"
+        subprocess.run([sys.executable, "-c", code], env=environment(extra), check=True, timeout=60)
+    return name
+
+
 def start(
     data: Path, *options: str, extra: Mapping[str, str] | None = None, ready: bool = True, fresh: bool = False
 ) -> Server:
     """Start a server in a process group of its own and, unless told otherwise, wait until it is ready.
 
-    A new folder begins as a copy of a migrated one, unless it is to be `fresh` or the facts live elsewhere.
+    A new folder begins as a copy of a migrated one, unless it is to be `fresh`. In a run on PostgreSQL the server has
+    a database there, unless `extra` names another.
     """
     data.parent.mkdir(parents=True, exist_ok=True)
-    if not data.exists() and not fresh and "PACKHOUSE_DATABASE" not in (extra or {}):
+    extra = dict(extra or {})
+    if databases.wanted() == "postgresql" and "PACKHOUSE_DATABASE" not in extra:
+        extra["PACKHOUSE_DATABASE"] = _database(data, fresh)
+    if not data.exists() and not fresh and "PACKHOUSE_DATABASE" not in extra:
         shutil.copytree(_migrated(), data)
     log = data.with_name(data.name + ".log")
     defaults = ["--port", "0", "--data", str(data), "--upstream", "none"]
@@ -209,7 +235,7 @@ def start(
             env=environment(extra),
             start_new_session=True,
         )
-    server = Server(data, process, log, extra=dict(extra or {}))
+    server = Server(data, process, log, extra=extra)
     if ready:
         try:
             server.wait()
