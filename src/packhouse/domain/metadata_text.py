@@ -126,7 +126,7 @@ def _split(text: str) -> tuple[str, str]:
 
 def _headers(head: str, found: Findings) -> Fields | None:
     headers: list[list[str]] = []  # each a first line and those it is continued on
-    for number, line in enumerate(_LINE_END.split(head.rstrip("\r\n")), 1):
+    for number, line in enumerate(_LINE_END.split(head.rstrip("\r\n")) if head else (), 1):
         if line[:1] in {" ", "\t"} and headers:
             headers[-1].append(line)
         elif _HEADER.match(line):
