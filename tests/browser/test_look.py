@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the pages look, in a real browser: on a phone and on a desk, light and dark, with and without scripts.
+
+Every page of the list fits its window, pleases axe, has one search box and one first heading, and asks no other server
+for anything.
+"""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.corpus import make_wheel
+from tests.infra.browser import chromium, findings
+from tests.infra.server import Person, Server, finish, start
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LONG = "an-extraordinarily-long-project-name-that-somebody-published-to-see-what-happens-to-the-page"
+README = (
+    "# Parcels\n\nSee [below](#use) and ![a badge](https://example.org/badge.svg).\n\n"
+    "## Use\n\n```python\nx = 1  # {}\n```\n"
+)
+LINES = (
+    "Requires-Python: >=3.9",
+    "Author-email: Ada <ada@example.org>",
+    "Project-URL: Source, https://example.org/source",
+    "Classifier: Topic :: Terminals",
+    "Keywords: parcel,a-keyword-that-is-so-long-that-it-does-not-fit-into-the-rail-of-any-page",
+    "Requires-Dist: attrs",
+    "Requires-Dist: colorama; extra == 'colour'",
+    "Provides-Extra: colour",
+    "Description-Content-Type: text/markdown",
+)
+PUBLIC = {
+    "home": "/",
+    "search": "/search/?q=parcels",
+    "nothing found": "/search/?q=zzzzzz",
+    "project": "/project/parcels/",
+    "files": "/project/parcels/#files",
+    "history": "/project/parcels/#history",
+    "dependencies": "/project/parcels/#dependencies",
+    "yanked": "/project/parcels/1.0/",
+    "pre-release": "/project/parcels/2.0rc1/",
+    "long names": f"/project/{LONG}/",
+    "right to left": "/project/arabic/",
+    "person": "/user/ada/",
+    "help": "/help/",
+    "missing": "/project/unknown/",
+    "sign in": "/account/login/",
+    "register": "/account/register/",
+    "reset": "/account/reset/",
+}
+OWN = {
+    "projects": "/manage/projects/",
+    "project": "/manage/project/parcels/",
+    "long names": f"/manage/project/{LONG}/",
+    "release": "/manage/project/parcels/release/1.0/",
+    "collaborators": "/manage/project/parcels/collaborators/",
+    "delete project": "/manage/project/parcels/delete/",
+    "delete release": "/manage/project/parcels/release/1.0/delete/",
+    "tokens": "/manage/account/token/",
+    "delete token": "/manage/account/token/1/delete/",
+    "account": "/manage/account/",
+    "sessions": "/manage/account/sessions/",
+    "e-mail": "/manage/account/email/",
+    "password": "/manage/account/password/",
+    "two-factor": "/account/two-factor/",
+    "again": "/account/reauthenticate/",
+    "sign out": "/account/logout/",
+}
+
+
+@dataclass(frozen=True)
+class House:
+    """A server with projects of every kind, and somebody signed in."""
+
+    server: Server
+    person: Person
+    state: Any  # cookies of somebody signed in
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    server = start(tmp_path_factory.mktemp("look") / "data")
+    try:
+        person = server.make_user("ada")
+        token = server.make_token(person)
+        publish(
+            server, token, "parcels", "1.0", summary="Parcels for the terminal", description=README.format("!" * 200)
+        )
+        publish(server, token, "parcels", "2.0rc1")
+        publish(server, token, LONG, "2026.11.24.dev20261124", summary="long " * 60)
+        publish(server, token, "arabic", "1.0", summary="مكتبة لمعالجة النصوص", description="# مكتبة\n\nهذه مكتبة")
+        server.must("yank", "parcels==1.0", "--reason", "breaks on Windows")
+        server.must("status", "arabic", "archived", "--reason", "Use another.")
+        yield House(server, person, sign_in(browser, server, person))
+    finally:
+        finish(server)
+
+
+def publish(server: Server, token: str, name: str, version: str, **facts: str) -> None:
+    """Publish a wheel as tools do."""
+    filename, data = make_wheel(name, version, lines=LINES, **facts)  # type: ignore[arg-type]
+    fields = {":action": "file_upload", "protocol_version": "1", "metadata_version": "2.4", "name": name}
+    fields |= {"version": version, "filetype": "bdist_wheel", "pyversion": "py3"}
+    body = b"".join(
+        f'--x\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+        for key, value in fields.items()
+    )
+    body += f'--x\r\nContent-Disposition: form-data; name="content"; filename="{filename}"\r\n\r\n'.encode()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "multipart/form-data; boundary=x"}
+    request = urllib.request.Request(f"{server.url}/legacy/", data=body + data + b"\r\n--x--\r\n", headers=headers)
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        assert reply.status == 200
+
+
+def sign_in(browser: Browser, server: Server, person: Person) -> Any:
+    """Sign in by the form; the browser's state afterwards."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{server.url}/account/login/")
+    page.get_by_label("Username", exact=True).fill(person.name)
+    page.get_by_label("Password", exact=True).fill(person.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/manage/projects/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def faults(page: Page, address: str, *, axe: bool) -> list[str]:
+    """What is wrong with a page."""
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto("about:blank")
+    page.goto(address)
+    own = (f"http://{urlsplit(address).netloc}/", "data:", "about:")
+    found = [f"asks {url}" for url in asked if not url.startswith(own)]
+    found += [f"says {text}" for text in said if "status of 404" not in text]
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    found += [f"is {wide} px too wide"] if wide > 0 else []
+    found += ["has not one first heading"] if page.locator("main h1:not(.readme h1)").count() != 1 else []
+    found += ["has two search boxes"] if page.get_by_role("searchbox").count() > 1 else []
+    return found + (findings(page) if axe else [])
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1280, "dark")])
+@pytest.mark.parametrize("whose", ["public", "own"])
+def test_every_page_fits_and_pleases(browser: Browser, house: House, whose: str, width: int, scheme: Any) -> None:
+    state = house.state if whose == "own" else None
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, storage_state=state, bypass_csp=False
+    )
+    found = {}
+    for name, path in (OWN if whose == "own" else PUBLIC).items():
+        page = context.new_page()
+        found[name] = faults(page, house.server.url + path, axe=width != 768)
+        page.close()
+    context.close()
+    assert {name: what for name, what in found.items() if what} == {}
+
+
+def test_sections_and_tools_are_chosen_without_script(browser: Browser, house: House) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{house.server.url}/project/parcels/1.0/")
+    expect(page.locator("#description")).to_be_visible()
+    page.get_by_role("link", name="Files", exact=False).first.click()
+    expect(page.get_by_role("link", name="parcels-1.0-py3-none-any.whl")).to_be_visible()
+    expect(page.locator("#description")).to_be_hidden()
+    expect(page.get_by_text("uv pip install")).to_be_visible()
+    page.get_by_text("Poetry", exact=True).click()
+    expect(page.get_by_text("poetry add")).to_be_visible()
+    expect(page.get_by_text("uv pip install")).to_be_hidden()
+    expect(page.get_by_role("button", name="Copy").first).to_be_hidden()
+    context.close()
+
+
+def test_the_line_is_copied_and_the_theme_remembered(browser: Browser, house: House) -> None:
+    context = browser.new_context(color_scheme="light", permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{house.server.url}/project/parcels/")
+    page.get_by_role("button", name="Copy").first.click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("uv pip install --index-url http://")
+    light = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    page.get_by_role("button", name="Switch between light and dark").click()
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != light
+    context.close()
+
+
+def test_results_follow_the_typing(browser: Browser, house: House) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{house.server.url}/search/")
+    page.get_by_role("searchbox").press_sequentially("parcels", delay=20)
+    expect(page.locator("#results").get_by_role("link", name="parcels")).to_be_visible()
+    expect(page.locator("#results").get_by_role("link", name="arabic")).to_have_count(0)
+    assert page.url.endswith("q=parcels")
+    context.close()
