@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.edge.raw import Server
@@ -18,11 +19,12 @@ SOURCES = HERE.parents[1] / "src"
 Start = Callable[..., Server]
 
 
-def start_server(*options: str, script: str = "toy_server.py") -> Server:
-    """Start a worker as a process of its own and wait until it listens."""
+def start_server(*options: str, script: str = "toy_server.py", limit: int | None = None) -> Server:
+    """Start a worker as a process of its own, with at most `limit` descriptors, and wait until it listens."""
+    limited = [] if limit is None else ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "limited"]
     ours, theirs = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, str(HERE / script), str(ours), *options],
+        [*limited, sys.executable, str(HERE / script), str(ours), *options],
         pass_fds=[ours],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -39,7 +41,7 @@ def start() -> Iterator[Start]:
     """Starts workers that end with the test."""
     started: list[Server] = []
 
-    def begin(*options: str, **more: str) -> Server:
+    def begin(*options: str, **more: Any) -> Server:
         started.append(start_server(*options, **more))
         return started[-1]
 

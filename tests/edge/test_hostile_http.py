@@ -2,7 +2,7 @@
 """Group H of the contract on hostile input, in raw bytes against a live worker.
 
 What Granian and its HTTP library answer themselves has an empty body. The few lines they don't let us keep to the
-letter say so here and in docs/adr/0003.
+letter say so here and in docs/adr/0008.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 """The adapter for Granian's RSGI: its scope and protocol become an `Exchange`.
 
 What a client asks for in vain a hundred times a second is answered in the very thread in which Granian hands over
-a request: no event loop, no task (19 us of CPU instead of 32 for a page in memory; docs/adr/0003). That needs a
+a request: no event loop, no task (19 us of CPU instead of 32 for a page in memory; docs/adr/0008). That needs a
 callback scheduler of our own, which is how Granian itself chooses between its two.
 """
 

@@ -13,7 +13,7 @@ MAX_FORWARDED = 1024
 """Characters of a forwarding header above which it is ignored."""
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?\Z")
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+/?\Z")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
