@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
-from django.utils.dateparse import parse_datetime
-
-from packhouse.catalogue.models import Index, Layer, Placement, Project
+from packhouse.catalogue.models import Index, Layer, Project
+from packhouse.catalogue.rows import fetch, fetch_one, moment_out
 from packhouse.domain.listing import ListedFile, ProjectListing, RootEntry, RootListing, Status
 from packhouse.domain.versions import sort_key
 
@@ -64,7 +61,7 @@ def shown_from(index_id: int, project: Project) -> Shown:
 
 def status_of(project_id: int) -> tuple[Status, str]:
     """The status of a project now, and its reason."""
-    row = _row(
+    row = fetch_one(
         "SELECT status, reason FROM catalogue_projectstatus WHERE project_id = %s AND to_serial IS NULL", project_id
     )
     return (Status.ACTIVE, "") if row is None else (Status(row[0]), row[1])
@@ -74,7 +71,7 @@ def owning_index(index_id: int, project_id: int, depth: int = DEEPEST) -> int | 
     """The index whose own layer answers for a project: the first of the layers that ever had a file of it."""
     for kind, target in _layers(index_id):
         if kind == OWN:
-            if Placement.objects.filter(index_id=index_id, project_id=project_id).exists():
+            if fetch_one(_EVER, index_id, project_id) is not None:
                 return index_id
         elif kind == "index" and depth and target is not None:
             owner = owning_index(target, project_id, depth - 1)
@@ -83,18 +80,21 @@ def owning_index(index_id: int, project_id: int, depth: int = DEEPEST) -> int | 
     return None
 
 
+_EVER = "SELECT 1 FROM catalogue_placement WHERE index_id = %s AND project_id = %s LIMIT 1"
+
+
 def _layers(index_id: int) -> list[tuple[str, int | None]]:
     """The layers now, first first: their kind, and the id of the index meant."""
     statement = """
         SELECT l.kind, t.id FROM catalogue_layer l
         LEFT JOIN catalogue_index t ON l.kind = 'index' AND t.name = l.target
         WHERE l.index_id = %s AND l.to_serial IS NULL ORDER BY l.position"""
-    return _rows(statement, index_id)
+    return fetch(statement, index_id)
 
 
 def _files(index_id: int, project_id: int) -> tuple[ListedFile, ...]:
     """The files now, sorted by version and filename."""
-    files = [_listed(row) for row in _rows(_FILES, index_id, project_id)]
+    files = [_listed(row) for row in fetch(_FILES, index_id, project_id)]
     keys = {file.version: sort_key(file.version) for file in files}
     return tuple(sorted(files, key=lambda file: (keys[file.version], file.filename)))
 
@@ -106,19 +106,11 @@ def _listed(row: Any) -> ListedFile:
         version=version,
         sha256=sha256,
         size=size,
-        upload_time=aware(uploaded_at),
+        upload_time=moment_out(uploaded_at),
         requires_python=requires_python or None,
         metadata_sha256=metadata or None,
         yanked=yanked,
     )
-
-
-def aware(value: datetime | str) -> datetime:
-    """A moment as a raw statement gives it (SQLite: text without a zone) with its zone."""
-    moment = parse_datetime(value) if isinstance(value, str) else value
-    if moment is None:
-        raise ValueError(f"not a moment: {value!r}")
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def root_shown(index: Index) -> RootListing:
@@ -130,7 +122,7 @@ def root_shown(index: Index) -> RootListing:
         WHERE p.deleted_serial IS NULL AND (s.status IS NULL OR s.status <> 'quarantined')
         ORDER BY p.name"""
     entries = tuple(
-        RootEntry(name, display_name, serial) for pk, name, display_name, serial in _rows(statement) if pk in owned
+        RootEntry(name, display_name, serial) for pk, name, display_name, serial in fetch(statement) if pk in owned
     )
     return RootListing(serial=index.serial, projects=entries)
 
@@ -140,7 +132,7 @@ def _owned(index_id: int, depth: int) -> set[int]:
     found: set[int] = set()
     for kind, target in _layers(index_id):
         if kind == OWN:
-            found |= {row[0] for row in _rows(_PLACED, index_id)}
+            found |= {row[0] for row in fetch(_PLACED, index_id)}
         elif kind == "index" and depth and target is not None:
             found |= _owned(target, depth - 1)
     return found
@@ -158,14 +150,3 @@ def shape_of(index: Index) -> tuple[str, int]:
 def living_project(name: str) -> Project | None:
     """The project of this normalized name unless it is deleted."""
     return Project.objects.filter(name=name, deleted_serial=None).first()
-
-
-def _rows(statement: str, *values: Any) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-def _row(statement: str, *values: Any) -> Any:
-    rows = _rows(statement, *values)
-    return rows[0] if rows else None

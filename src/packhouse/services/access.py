@@ -16,16 +16,17 @@ import secrets
 import string
 import threading
 import zlib
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.db import DatabaseError
-from django.db.models import Exists, OuterRef
 
+from packhouse.catalogue import credentials
 from packhouse.catalogue.activity.models import TokenUse
-from packhouse.catalogue.models import Index, IndexGrant, Project, Role, Token, User
+from packhouse.catalogue.credentials import TokenFacts
+from packhouse.catalogue.models import Index, IndexGrant, Project, Role, User
 from packhouse.domain.permissions import (
     ANONYMOUS,
     Identity,
@@ -88,19 +89,11 @@ def authenticate(authorization: str | None, now: datetime) -> Identity:
     text = _token_in(authorization)
     if not is_token(text):
         raise _unknown()
-    token = _find(text)
+    token = credentials.by_digest(digest_of(text))
     if token is None:
         raise _unknown()
     _refuse_dead(token, now)
-    return _identity(token.user, token, verified=token.verified, two_factor=token.second)
-
-
-def _find(text: str) -> Any:
-    """The token row with its user and what is known of them; None when there is none."""
-    verified = EmailAddress.objects.filter(user=OuterRef("user_id"), primary=True, verified=True)
-    second = Authenticator.objects.filter(user=OuterRef("user_id"), type__in=_SECOND_FACTORS)
-    rows = Token.objects.select_related("user").annotate(verified=Exists(verified), second=Exists(second))
-    return rows.filter(digest=digest_of(text)).first()
+    return _speaking(token)
 
 
 _SECOND_FACTORS = ("totp", "webauthn")
@@ -147,14 +140,14 @@ def _unknown() -> PackhouseError:
     return refuse(Kind.UNAUTHENTICATED, "token-unknown", message)
 
 
-def _refuse_dead(token: Token, now: datetime) -> None:
+def _refuse_dead(token: TokenFacts, now: datetime) -> None:
     """Raise when a token, or its owner, is no longer what it was."""
     why = code = ""
-    if token.deleted_at is not None:
+    if token.deleted:
         code, why = "token-deleted", "was deleted"
     elif token.expires_at is not None and token.expires_at <= now:
         code, why = "token-expired", f"expired at {token.expires_at:%Y-%m-%d %H:%M} UTC"
-    elif not token.user.is_active:
+    elif not token.is_active:
         code, why = "account-disabled", "belongs to a disabled account"
     if code:
         message = f"The token that begins with {token.hint} {why}; make a new one on your account's token page."
@@ -167,25 +160,21 @@ def identity_of_user(user: User) -> Identity:
         return ANONYMOUS
     verified = EmailAddress.objects.filter(user=user, primary=True, verified=True).exists()
     second = Authenticator.objects.filter(user=user, type__in=_SECOND_FACTORS).exists()
-    return _identity(user, None, verified=verified, two_factor=second)
+    return Identity(user.pk, user.username, user.is_admin, verified, second)
 
 
-def _identity(user: User, token: Token | None, *, verified: bool, two_factor: bool) -> Identity:
+def _speaking(token: TokenFacts) -> Identity:
+    """The identity a living token speaks for."""
     return Identity(
-        user_id=user.pk,
-        username=user.username,
-        is_admin=user.is_admin,
-        email_verified=verified,
-        two_factor=two_factor,
-        token_id=None if token is None else token.pk,
-        scope=None if token is None else scope_of(token),
-        until=None if token is None else token.expires_at,
+        user_id=token.user_id,
+        username=token.username,
+        is_admin=token.is_admin,
+        email_verified=token.verified,
+        two_factor=token.two_factor,
+        token_id=token.token_id,
+        scope=TokenScope(token.scopes, token.indexes, token.projects),
+        until=token.expires_at,
     )
-
-
-def scope_of(token: Token) -> TokenScope:
-    """What a token row is limited to."""
-    return TokenScope(frozenset(token.scopes), frozenset(token.indexes), frozenset(token.projects))
 
 
 def still_valid(identity: Identity, now: datetime) -> Identity:
@@ -197,10 +186,12 @@ def still_valid(identity: Identity, now: datetime) -> Identity:
         user = User.objects.filter(pk=identity.user_id or 0, is_active=True).first()
         if user is None:
             raise _unknown()
-        return _identity(user, None, verified=identity.email_verified, two_factor=identity.two_factor)
-    token = Token.objects.select_related("user").get(pk=identity.token_id)
+        return replace(identity, username=user.username, is_admin=user.is_admin)
+    token = credentials.by_id(identity.token_id)
+    if token is None:
+        raise _unknown()
     _refuse_dead(token, now)
-    return _identity(token.user, token, verified=identity.email_verified, two_factor=identity.two_factor)
+    return _speaking(token)
 
 
 def index_right(identity: Identity, index_name: str) -> IndexRight:

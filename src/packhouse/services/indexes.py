@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packhouse.catalogue.models import Index, IndexGrant, IndexRule, Layer, Page, User
+from packhouse.catalogue.upload_facts import directly_above, index_facts
 from packhouse.config import Settings
 from packhouse.domain.permissions import ReadMode
 from packhouse.domain.policy import PRIVATE, PROFILES, STRICT, Profile
@@ -143,8 +144,7 @@ def indexes_above(name: str) -> list[str]:
     found: set[str] = set()
     level = {name}
     for _ in range(MAX_DEPTH):
-        above = set(_now(Layer).filter(kind=INDEX, target__in=level).values_list("index__name", flat=True))
-        level = above - found
+        level = {above for one in level for above in directly_above(one)} - found
         if not level:
             break
         found |= level
@@ -231,7 +231,8 @@ def set_rule(actor: Actor, name: str, key: str, value: Any, *, clock: Clock) -> 
 
 def rules_of(name: str) -> dict[str, Any]:
     """The rules set on an index now."""
-    return dict(_now(IndexRule).filter(index__name=name).values_list("key", "value"))
+    found = index_facts(name, None)
+    return {} if found is None else found.rules
 
 
 def list_indexes() -> list[Index]:
@@ -252,10 +253,11 @@ STRICT_PROJECT_LIMIT = 10 * GIGABYTE
 
 def profile_of(name: str) -> Profile:
     """The upload rules of an index: the profile it names (`private` by default), with its single rules over it."""
-    return _profile(rules_of(name))
+    return profile_from(rules_of(name))
 
 
-def _profile(rules: dict[str, Any]) -> Profile:
+def profile_from(rules: dict[str, Any]) -> Profile:
+    """The same, of the rules set on an index."""
     chosen = PROFILES.get(rules.get("profile", PRIVATE.name), PRIVATE)
     return Profile.from_dict(chosen.as_dict() | rules) if rules else chosen
 
@@ -263,17 +265,21 @@ def _profile(rules: dict[str, Any]) -> Profile:
 def file_limit(name: str, settings: Settings) -> int:
     """Bytes of the largest file an index takes."""
     rules = rules_of(name)
-    strict = _profile(rules).name == STRICT.name
-    return int(
-        rules.get("max_file_size", min(settings.max_file_size, STRICT_FILE_LIMIT) if strict else settings.max_file_size)
-    )
+    if "max_file_size" in rules:
+        return int(rules["max_file_size"])
+    strict = profile_from(rules).name == STRICT.name
+    return min(settings.max_file_size, STRICT_FILE_LIMIT) if strict else settings.max_file_size
 
 
 def project_limit(name: str, settings: Settings) -> int | None:
     """Bytes all files of a project uploaded here may have together; None for any number."""
-    rules = rules_of(name)
+    return project_limit_from(rules_of(name), settings)
+
+
+def project_limit_from(rules: dict[str, Any], settings: Settings) -> int | None:
+    """The same, of the rules set on an index."""
     if "max_project_size" in rules:
         return int(rules["max_project_size"])
-    if settings.max_project_size is None and _profile(rules).name == STRICT.name:
+    if settings.max_project_size is None and profile_from(rules).name == STRICT.name:
         return STRICT_PROJECT_LIMIT
     return settings.max_project_size

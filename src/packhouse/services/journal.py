@@ -17,7 +17,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from packhouse.catalogue.models import Counter, JournalEntry
+from packhouse.catalogue.models import Counter
+from packhouse.catalogue.rows import fetch_one, insert, moment_in, moment_out, run, write_json
 from packhouse.domain.permissions import Identity
 
 Clock = Callable[[], datetime]
@@ -117,22 +118,26 @@ class Moment:
     at: datetime
 
 
+_READ_COUNTER = "SELECT value, at FROM catalogue_counter WHERE name = 'serial'"
+_LOCK_COUNTER = "SELECT value, at FROM catalogue_counter WHERE name = 'serial' FOR NO KEY UPDATE"
+
+
 def take(count: int, clock: Clock) -> Moment:
     """Lock the counter and take `count` serials; what carries a serial is written after this, then commit."""
-    counter = Counter.objects.select_for_update(no_key=True).get(name="serial")
-    at = max(clock(), counter.at + timedelta(microseconds=1)) if counter.at else clock()
-    first, counter.value, counter.at = counter.value + 1, counter.value + count, at
-    counter.save(update_fields=["value", "at"])
-    return Moment(first, counter.value, at)
+    value, stored = fetch_one(_READ_COUNTER if connection.vendor == "sqlite" else _LOCK_COUNTER)
+    at = clock() if stored is None else max(clock(), moment_out(stored) + timedelta(microseconds=1))
+    run("UPDATE catalogue_counter SET value = %s, at = %s WHERE name = 'serial'", value + count, moment_in(at))
+    return Moment(value + 1, value + count, at)
 
 
 def record(moment: Moment, actor: Actor, entries: list[Entry]) -> None:
     """Write the entries under the serials of `moment`, in order."""
-    JournalEntry.objects.bulk_create(
-        JournalEntry(
+    for offset, entry in enumerate(entries):
+        insert(
+            "catalogue_journalentry",
             serial=moment.first + offset,
-            at=moment.at,
-            kind=entry.kind,
+            at=moment_in(moment.at),
+            kind=entry.kind.value,
             index_name=entry.index,
             project=entry.project,
             version=entry.version,
@@ -140,10 +145,8 @@ def record(moment: Moment, actor: Actor, entries: list[Entry]) -> None:
             actor=actor.username,
             actor_id=actor.user_id,
             via=actor.via,
-            detail=entry.detail,
+            detail=write_json(entry.detail),
         )
-        for offset, entry in enumerate(entries)
-    )
 
 
 def bump_access() -> None:

@@ -11,12 +11,10 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
-
-from django.db import connection
 
 from packhouse.catalogue.listings import living_project, project_shown, root_shown, shape_of
 from packhouse.catalogue.models import Counter, Index, Page, Project
+from packhouse.catalogue.rows import run
 from packhouse.domain import page as domain
 from packhouse.domain.listing import ProjectListing, RootListing
 from packhouse.domain.simple import (
@@ -53,7 +51,10 @@ def touch_project(project: Project, moment: Moment) -> None:
     """Move the validators of a project; to be called once in each transaction that changes what is said of it."""
     project.serial = moment.last
     project.modified = max(project.modified + 1, int(moment.at.timestamp()))
-    Project.objects.filter(pk=project.pk).update(serial=project.serial, modified=project.modified)
+    run(
+        "UPDATE catalogue_project SET serial = %s, modified = %s WHERE id = %s",
+        project.serial, project.modified, project.pk,
+    )  # fmt: skip
 
 
 def refresh(index: Index, project: Project, moment: Moment, above: Iterable[str], *, names: bool = False) -> None:
@@ -78,18 +79,17 @@ def drop(
 ) -> None:
     """Delete the root pages of an index and those above, and the project's pages above (here too: `own_project`)."""
     higher = list(above)
-    stale = [*higher, name] if own_project else higher
-    if stale:
-        Page.objects.filter(index_name__in=stale, project=project).delete()
+    for index in [*higher, name] if own_project else higher:
+        run("DELETE FROM catalogue_page WHERE index_name = %s AND project = %s", index, project)
     _touch_roots([name, *higher], moment, names=names)
 
 
 def _touch_roots(indexes: list[str], moment: Moment, *, names: bool) -> None:
-    Page.objects.filter(index_name__in=indexes, project="", kind__in=("html", "json")).delete()
-    changed: dict[str, Any] = {"serial": moment.last}
-    if names:
-        changed["names_serial"] = moment.last
-    Index.objects.filter(name__in=indexes).update(**changed)
+    for index in indexes:
+        run("DELETE FROM catalogue_page WHERE index_name = %s AND project = '' AND kind <> 'names'", index)
+        run("UPDATE catalogue_index SET serial = %s WHERE name = %s", moment.last, index)
+        if names:
+            run("UPDATE catalogue_index SET names_serial = %s WHERE name = %s", moment.last, index)
     if names:
         _store([names_page(name, moment.last) for name in indexes])
 
@@ -128,9 +128,8 @@ def _store(pages: Iterable[domain.Page]) -> None:
         )
         for page in pages
     ]  # fmt: skip
-    with connection.cursor() as cursor:
-        for row in rows:
-            cursor.execute(_STORE, row)
+    for row in rows:
+        run(_STORE, *row)
 
 
 def read_page(index_name: str, project: str, kind: str, clock: Clock = now) -> domain.Page | None:

@@ -6,16 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from packhouse.catalogue.models import File, FileDescription, Index, Placement, Project, Release, Role, User
+from packhouse.catalogue.models import Index, Project
+from packhouse.catalogue.rows import insert, insert_with_id, moment_in, run, write_json
+from packhouse.catalogue.upload_facts import KnownProject, UploadFacts, lock_project
 from packhouse.domain.core_metadata import CoreMetadata
 from packhouse.domain.names import ultranormalize
 from packhouse.domain.permissions import Identity, ProjectRole
 from packhouse.domain.versions import parse_version
 from packhouse.errors import Fault, Kind, refuse
-from packhouse.services import access, pages, upload_rules
-from packhouse.services.indexes import indexes_above, profile_of
+from packhouse.services import access, pages
+from packhouse.services.indexes import indexes_above
 from packhouse.services.journal import Actor, Entry, Fact, Moment, record, take, write
-from packhouse.services.upload_rules import Candidate
+from packhouse.services.upload_rules import Candidate, demand, index_of, open_case
 
 if TYPE_CHECKING:
     from packhouse.services.judging import Judgement
@@ -40,19 +42,6 @@ class Judged:
         return core
 
 
-@dataclass(slots=True)
-class _Found:
-    """What is there before: None for what the file is the first of."""
-
-    index: Index
-    project: Project | None
-    release: Release | None
-    file: File | None
-    has_owner: bool
-    in_index: bool
-    release_lives: bool
-
-
 def place(judged: Judged, resources: Resources, identity: Identity, index_name: str) -> bool:
     """Publish; False when exactly this file is there already. Every right and rule is asked again here.
 
@@ -61,19 +50,20 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
     candidate = judged.candidate
     with write():
         current = access.still_valid(identity, resources.clock())
-        _lock(candidate)
-        upload_rules.demand(current, index_name, candidate, profile_of(index_name), resources)
-        if upload_rules.is_there(candidate, index_name):
+        lock_project(candidate.parsed.name)
+        case = open_case(candidate, current, index_of(index_name, current), resources)
+        demand(case)
+        if case.is_there:
             return False
-        found = _find(candidate, index_name)
-        entries = _entries(found, judged, current)
+        entries = _entries(case.facts, judged, current)
         moment = take(len(entries), resources.clock)
         _demand_blobs(judged, resources)
-        project = _write(found, judged, current, moment)
+        project = _write(case.facts, judged, current, moment)
         record(moment, Actor.of(current), entries)
-        pages.touch_project(project, moment)
-        appeared = not found.in_index or found.project is None or found.project.deleted_serial is not None
-        pages.refresh(found.index, project, moment, indexes_above(index_name), names=appeared)
+        known = case.facts.project
+        appeared = known is None or known.deleted or not known.in_index
+        index = Index(pk=case.facts.index.index_id, name=index_name, audience=case.facts.index.audience)
+        pages.refresh(index, project, moment, indexes_above(index_name), names=appeared)
     return True
 
 
@@ -85,39 +75,17 @@ def _demand_blobs(judged: Judged, resources: Resources) -> None:
             raise refuse(Kind.UNAVAILABLE, "blob-missing", message)
 
 
-def _lock(candidate: Candidate) -> Project | None:
-    """The project, if there is one, locked before the counter: so quotas hold in a race and nobody waits in a ring."""
-    return Project.objects.select_for_update(no_key=True).filter(name=candidate.parsed.name).first()
-
-
-def _find(candidate: Candidate, index_name: str) -> _Found:
-    index = Index.objects.get(name=index_name)
-    project = _lock(candidate)
-    if project is None:
-        return _Found(index, None, None, None, has_owner=False, in_index=False, release_lives=False)
-    release = Release.objects.filter(project=project, canonical=candidate.canonical).first()
-    return _Found(
-        index,
-        project,
-        release,
-        File.objects.filter(filename=candidate.parsed.filename).first(),
-        has_owner=Role.objects.filter(project=project, role=ProjectRole.OWNER.value).exists(),
-        in_index=Placement.objects.filter(index=index, project=project).exists(),
-        release_lives=release is not None and upload_rules.living(release=release).exists(),
-    )
-
-
-def _entries(found: _Found, judged: Judged, identity: Identity) -> list[Entry]:
+def _entries(facts: UploadFacts, judged: Judged, identity: Identity) -> list[Entry]:
     """The facts this upload establishes, in order."""
-    parsed, index = judged.candidate.parsed, found.index.name
-    version = found.release.version if found.release is not None else _version(judged)
+    parsed, index = judged.candidate.parsed, facts.index.name
+    version = _version(judged) if facts.release is None else facts.release.version
     entries = []
-    if found.project is None or found.project.deleted_serial is not None:
+    if facts.project is None or facts.project.deleted:
         entries.append(Entry(Fact.PROJECT_CREATED, index, parsed.name, detail={"display_name": judged.core.name}))
-    if not found.has_owner:
+    if facts.project is None or not facts.project.has_owner:
         detail = {"user": identity.username, "role": ProjectRole.OWNER.value}
         entries.append(Entry(Fact.ROLE_ADDED, index, parsed.name, detail=detail))
-    if not found.release_lives:
+    if facts.release is None or not facts.release.living:
         entries.append(Entry(Fact.RELEASE_NEW, index, parsed.name, version))
     of_file: dict[str, Any] = {
         "sha256": judged.candidate.digests.sha256,
@@ -133,47 +101,72 @@ def _version(judged: Judged) -> str:
     return str(parse_version(judged.core.version))
 
 
-def _write(found: _Found, judged: Judged, identity: Identity, moment: Moment) -> Project:
+def _write(facts: UploadFacts, judged: Judged, identity: Identity, moment: Moment) -> Project:
     """Write the rows, from the project to the placement."""
-    project = _write_project(found, judged, moment)
-    if not found.has_owner:
-        owner = User.objects.get(pk=identity.user_id or 0)
-        Role.objects.create(project=project, user=owner, role=ProjectRole.OWNER.value, since=moment.at)
-    release = found.release or Release.objects.create(
-        project=project,
-        version=_version(judged),
-        canonical=judged.candidate.canonical,
-        created_at=moment.at,
-        created_serial=moment.last,
+    project, at = _write_project(facts.project, judged, moment), moment_in(moment.at)
+    if facts.project is None or not facts.project.has_owner:
+        role = ProjectRole.OWNER.value
+        insert("catalogue_role", project_id=project.pk, user_id=identity.user_id, role=role, since=at)
+    release = facts.release
+    release_id = release.release_id if release is not None else _write_release(project, judged, moment)
+    file_id = (
+        facts.file.file_id if facts.file is not None else _write_file(judged, release_id, project, identity, moment)
     )
-    file = found.file or _write_file(judged, release, identity, moment)
-    Placement.objects.create(index=found.index, project=project, file=file, from_serial=moment.last)
+    insert(
+        "catalogue_placement",
+        index_id=facts.index.index_id,
+        project_id=project.pk,
+        file_id=file_id,
+        from_serial=moment.last,
+        to_serial=None,
+    )
     return project
 
 
-def _write_project(found: _Found, judged: Judged, moment: Moment) -> Project:
-    name, display_name = judged.candidate.parsed.name, judged.core.name
-    project = found.project
-    if project is None:
-        return Project.objects.create(
+def _write_project(known: KnownProject | None, judged: Judged, moment: Moment) -> Project:
+    """The project with its validators moved."""
+    name, display_name, now = judged.candidate.parsed.name, judged.core.name, int(moment.at.timestamp())
+    if known is None:
+        project_id = insert_with_id(
+            "catalogue_project",
             name=name,
             ultra_name=ultranormalize(name),
             display_name=display_name,
-            created_at=moment.at,
+            created_at=moment_in(moment.at),
             created_serial=moment.first,
+            deleted_serial=None,
+            serial=moment.last,
+            modified=now,
         )
-    if project.deleted_serial is not None or project.display_name != display_name:
-        Project.objects.filter(pk=project.pk).update(deleted_serial=None, display_name=display_name)
-        project.display_name = display_name
-    return project
+        return Project(pk=project_id, name=name, display_name=display_name, serial=moment.last, modified=now)
+    modified = max(known.modified + 1, now)
+    run(_TOUCH, moment.last, modified, display_name, known.project_id)
+    return Project(pk=known.project_id, name=name, display_name=display_name, serial=moment.last, modified=modified)
 
 
-def _write_file(judged: Judged, release: Release, identity: Identity, moment: Moment) -> File:
+_TOUCH = """
+UPDATE catalogue_project SET serial = %s, modified = %s, display_name = %s, deleted_serial = NULL WHERE id = %s
+"""
+
+
+def _write_release(project: Project, judged: Judged, moment: Moment) -> int:
+    return insert_with_id(
+        "catalogue_release",
+        project_id=project.pk,
+        version=_version(judged),
+        canonical=judged.candidate.canonical,
+        created_at=moment_in(moment.at),
+        created_serial=moment.last,
+    )
+
+
+def _write_file(judged: Judged, release_id: int, project: Project, identity: Identity, moment: Moment) -> int:
     candidate, core = judged.candidate, judged.core
     parsed, digests = candidate.parsed, candidate.digests
-    file = File.objects.create(
-        release=release,
-        project_id=release.project_id,
+    file_id = insert_with_id(
+        "catalogue_file",
+        release_id=release_id,
+        project_id=project.pk,
         filename=parsed.filename,
         filename_key=parsed.key,
         packagetype=parsed.packagetype,
@@ -185,26 +178,23 @@ def _write_file(judged: Judged, release: Release, identity: Identity, moment: Mo
         requires_python=core.requires_python,
         metadata_sha256=judged.metadata_sha256,
         metadata_served=parsed.packagetype == "bdist_wheel" or core.is_reliable_sdist,
-        metadata=metadata_of(core),
-        warnings=[{"code": w.code, "message": w.message, "field": w.field} for w in judged.warnings],
-        uploaded_at=moment.at,
+        metadata=write_json(metadata_of(core)),
+        warnings=write_json([{"code": w.code, "message": w.message, "field": w.field} for w in judged.warnings]),
+        uploaded_at=moment_in(moment.at),
         uploaded_by_id=identity.user_id,
         uploaded_with=identity.token_id,
         serial=moment.last,
+        purged_serial=None,
     )
-    _write_description(file, judged)
-    return file
-
-
-def _write_description(file: File, judged: Judged) -> None:
-    core = judged.core
     if core.description:
-        FileDescription.objects.create(
-            file=file,
+        insert(
+            "catalogue_filedescription",
+            file_id=file_id,
             content_type=core.description_content_type[:200],
             text=_storable(core.description),
             html=_storable(judged.judgement.description_html or ""),
         )
+    return file_id
 
 
 def metadata_of(core: CoreMetadata) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 
-from packhouse.catalogue.listings import status_of
-from packhouse.catalogue.models import File, JournalEntry, Placement, Project, Release, Yank
+from packhouse.catalogue.models import File, JournalEntry, Placement, Project
+from packhouse.catalogue.upload_facts import IndexFacts, KnownFile, KnownRelease, UploadFacts, index_facts, upload_facts
 from packhouse.domain.filenames import SdistFilename, WheelFilename
 from packhouse.domain.listing import Status
 from packhouse.domain.names import ultranormalize
@@ -23,7 +23,7 @@ from packhouse.domain.policy import Profile
 from packhouse.domain.wording import shown
 from packhouse.errors import Fault, Kind, PackhouseError, refuse
 from packhouse.services import access
-from packhouse.services.indexes import project_limit
+from packhouse.services.indexes import profile_from, project_limit_from
 from packhouse.services.journal import Fact
 
 if TYPE_CHECKING:
@@ -42,32 +42,63 @@ class Candidate:
     size: int
 
 
-def refusal(
-    identity: Identity, index_name: str, candidate: Candidate, profile: Profile, resources: Resources
-) -> PackhouseError | None:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A candidate, who brings it, and what the catalogue knows."""
+
+    candidate: Candidate
+    identity: Identity
+    facts: UploadFacts
+    profile: Profile
+    resources: Resources
+
+    @property
+    def is_there(self) -> bool:
+        """Whether exactly this file stands in the index now (E9)."""
+        file = self.facts.file
+        return file is not None and file.here and self._is_same(file)
+
+    def _is_same(self, file: KnownFile) -> bool:
+        return (file.filename, file.sha256) == (self.candidate.parsed.filename, self.candidate.digests.sha256)
+
+
+def index_of(name: str, identity: Identity) -> IndexFacts:
+    """The index of this name as the asker stands to it; raises MISSING."""
+    found = index_facts(name, identity.user_id)
+    if found is None:
+        raise access.missing_index(name)
+    return found
+
+
+def open_case(candidate: Candidate, identity: Identity, index: IndexFacts, resources: Resources) -> Case:
+    """Gather what the catalogue knows now."""
+    parsed = candidate.parsed
+    facts = upload_facts(index, identity.user_id, parsed.name, candidate.canonical, parsed.filename, parsed.key)
+    return Case(candidate, identity, facts, profile_from(index.rules), resources)
+
+
+def refusal(case: Case) -> PackhouseError | None:
     """The first reason of the catalogue's against the file, with those that go with it; None when there is none."""
     try:
-        demand(identity, index_name, candidate, profile, resources)
+        demand(case)
     except PackhouseError as error:
         return error
     return None
 
 
-def demand(identity: Identity, index_name: str, candidate: Candidate, profile: Profile, resources: Resources) -> None:
+def demand(case: Case) -> None:
     """Raise what speaks against the file: first what is forbidden (D), then what is taken or too much (E)."""
-    name = candidate.parsed.name
-    right = access.project_right(identity, name)
-    if not right.exists:
-        _demand_new_name(identity, candidate, profile, resources)
-    may(identity, Action.UPLOAD, index=access.index_right(identity, index_name), project=right).demand()
-    _demand_standing(identity, profile)
-    if right.exists:
-        project = Project.objects.only("id").get(name=name)
-        _demand_open(project, name)
-        _demand_untaken(candidate, index_name)
-        _demand_fitting(project, index_name, candidate, profile, resources)
-    elif candidate.size > (limit := project_limit(index_name, resources.settings) or candidate.size):
-        raise _over_quota(name, limit)
+    facts, name = case.facts, case.candidate.parsed.name
+    if facts.project is None:
+        _demand_new_name(case)
+    may(case.identity, Action.UPLOAD, index=facts.index.right, project=facts.project_right(name)).demand()
+    _demand_standing(case.identity, case.profile)
+    if facts.project is not None:
+        _demand_open(case)
+    if facts.file is not None:
+        _demand_untaken(case, facts.file)
+    if not case.is_there:
+        _demand_fitting(case)
 
 
 def _demand_standing(identity: Identity, profile: Profile) -> None:
@@ -81,8 +112,9 @@ def _demand_standing(identity: Identity, profile: Profile) -> None:
         raise refuse(Kind.FORBIDDEN, "two-factor-missing", message)
 
 
-def _demand_new_name(identity: Identity, candidate: Candidate, profile: Profile, resources: Resources) -> None:
+def _demand_new_name(case: Case) -> None:
     """D5, D8, D10, D11: may a project of this name begin."""
+    profile, candidate = case.profile, case.candidate
     lookalike = None
     if not profile.allow_lookalike_names:
         ultra = ultranormalize(candidate.parsed.name)
@@ -91,56 +123,39 @@ def _demand_new_name(identity: Identity, candidate: Candidate, profile: Profile,
     if faults:
         raise PackhouseError(Kind.INVALID, *faults)
     if profile.new_projects_per_hour is not None:
-        since = resources.clock() - timedelta(hours=1)
-        made = JournalEntry.objects.filter(at__gt=since, kind=Fact.PROJECT_CREATED, actor_id=identity.user_id)
+        since = case.resources.clock() - timedelta(hours=1)
+        made = JournalEntry.objects.filter(at__gt=since, kind=Fact.PROJECT_CREATED, actor_id=case.identity.user_id)
         if made.count() >= profile.new_projects_per_hour:
             message = f"Too many new projects created: {profile.new_projects_per_hour} an hour; try again later."
             raise PackhouseError(Kind.TOO_MANY, Fault("projects-too-many", message), retry_after=3600)
 
 
-def _demand_open(project: Project, name: str) -> None:
+def _demand_open(case: Case) -> None:
     """Y6, Y7: archived and quarantined projects take no files (hostile-66)."""
-    status, reason = status_of(project.pk)
-    if status in {Status.ARCHIVED, Status.QUARANTINED}:
-        why = f" ({reason})" if reason else ""
-        message = f"The project {name!r} is {status.value}{why} and takes no new files; ask its owners."
-        raise refuse(Kind.FORBIDDEN, f"project-{status.value}", message, "name")
+    project = case.facts.project
+    if project is not None and project.status in {Status.ARCHIVED, Status.QUARANTINED}:
+        why = f" ({project.status_reason})" if project.status_reason else ""
+        name = case.candidate.parsed.name
+        message = f"The project {name!r} is {project.status.value}{why} and takes no new files; ask its owners."
+        raise refuse(Kind.FORBIDDEN, f"project-{project.status.value}", message, "name")
 
 
-def is_there(candidate: Candidate, index_name: str) -> bool:
-    """Whether exactly this file stands in the index now (E9)."""
-    found = Placement.objects.filter(index__name=index_name, file__filename=candidate.parsed.filename, to_serial=None)
-    return found.filter(file__sha256=candidate.digests.sha256).exists()
-
-
-def taken_by(candidate: Candidate) -> File | None:
-    """The file that has this filename, or one that must not stand beside it (hostile-63); deleted ones too."""
-    same = Q(filename=candidate.parsed.filename) | Q(filename_key=candidate.parsed.key)
-    rows = list(File.objects.filter(same).only("id", "filename", "sha256", "blake2b_256", "project_id"))
-    return min(rows, key=lambda file: file.filename != candidate.parsed.filename, default=None)
-
-
-def _demand_untaken(candidate: Candidate, index_name: str) -> None:
-    """E10, E11."""
-    taken = taken_by(candidate)
-    if taken is None:
-        return
-    filename = candidate.parsed.filename
+def _demand_untaken(case: Case, taken: KnownFile) -> None:
+    """E10, E11, and what means the same file (hostile-63)."""
+    filename = case.candidate.parsed.filename
     if taken.filename != filename:
         message = (
             f"The filename {shown(filename)} means the same as {shown(taken.filename)}, which is or was a file here;"
             " use a different version."
         )
         raise refuse(Kind.INVALID, "filename-clash", message, "content")
-    living = Placement.objects.filter(file=taken, to_serial=None)
-    ended_here = Placement.objects.filter(file=taken, index__name=index_name).exclude(to_serial=None)
-    if not living.exists() or (ended_here.exists() and not living.filter(index__name=index_name).exists()):
+    if not taken.lives or (taken.was_here and not taken.here):
         message = (
             "This filename was previously used by a file that has since been deleted."
             f" Use a different version for {shown(filename)}."
         )
         raise refuse(Kind.INVALID, "filename-used", message, "content")
-    if taken.sha256 != candidate.digests.sha256:
+    if taken.sha256 != case.candidate.digests.sha256:
         message = (
             f"File already exists ({filename!r}, with blake2_256 hash {taken.blake2b_256!r});"
             " a filename names the same bytes for ever, so build a new version."
@@ -148,34 +163,44 @@ def _demand_untaken(candidate: Candidate, index_name: str) -> None:
         raise refuse(Kind.INVALID, "file-exists", message, "content")
 
 
-def _demand_fitting(
-    project: Project, index_name: str, candidate: Candidate, profile: Profile, resources: Resources
-) -> None:
+def _demand_fitting(case: Case) -> None:
     """E7, E12, E13, and no new file for a yanked release."""
-    if is_there(candidate, index_name):
-        return
-    release = Release.objects.filter(project=project, canonical=candidate.canonical).first()
-    faults = [] if release is None else _release_faults(release, candidate, profile, resources)
-    if faults:
-        raise PackhouseError(Kind.INVALID, *faults)
+    release = case.facts.release
     if release is not None:
-        _demand_unyanked(release)
-    limit = project_limit(index_name, resources.settings)
-    if limit is not None and project_size(project) + candidate.size > limit:
-        raise _over_quota(project.name, limit)
+        faults = _release_faults(case, release)
+        if faults:
+            raise PackhouseError(Kind.INVALID, *faults)
+        if release.living and release.yanked == release.living:
+            message = f"The release {release.version} is yanked; unyank it first, or use a new version."
+            raise refuse(Kind.FORBIDDEN, "release-yanked", message, "version")
+    _demand_room(case)
 
 
-def _release_faults(release: Release, candidate: Candidate, profile: Profile, resources: Resources) -> list[Fault]:
+def _release_faults(case: Case, release: KnownRelease) -> list[Fault]:
     faults = []
-    if profile.closes_after_days is not None:
-        age = resources.clock() - release.created_at
-        if age > timedelta(days=profile.closes_after_days):
-            message = f"Uploading new files to releases older than {profile.closes_after_days} days is not allowed."
-            faults.append(Fault("release-closed", message, "version"))
-    if candidate.parsed.packagetype == "sdist" and living(release=release).filter(packagetype="sdist").exists():
+    days = case.profile.closes_after_days
+    if days is not None and case.resources.clock() - release.created_at > timedelta(days=days):
+        message = f"Uploading new files to releases older than {days} days is not allowed; use a new version."
+        faults.append(Fault("release-closed", message, "version"))
+    if case.candidate.parsed.packagetype == "sdist" and release.has_sdist:
         message = f"Only one sdist may be uploaded per release; {release.version} has one, so use a new version."
         faults.append(Fault("sdist-second", message, "content"))
     return faults
+
+
+def _demand_room(case: Case) -> None:
+    """E7: all files of the project together stay within its quota."""
+    limit = project_limit_from(case.facts.index.rules, case.resources.settings)
+    if limit is None:
+        return
+    project = case.facts.project
+    if (0 if project is None else project_size(project.project_id)) + case.candidate.size > limit:
+        name = case.candidate.parsed.name
+        message = (
+            f"Project size too large: the limit for {name!r} is {limit} bytes;"
+            " delete old files or ask an administrator."
+        )
+        raise refuse(Kind.TOO_LARGE, "project-too-large", message, "content")
 
 
 def living(**of: object) -> QuerySet[File]:
@@ -184,22 +209,6 @@ def living(**of: object) -> QuerySet[File]:
     return File.objects.filter(Exists(placed), **of)
 
 
-def _demand_unyanked(release: Release) -> None:
-    """hostile-66: nothing is added to what is yanked as a whole."""
-    offered = Exists(Yank.objects.filter(file=OuterRef("pk"), to_serial=None))
-    states = list(living(release=release).values_list(offered, flat=True))
-    if states and all(states):
-        message = f"The release {release.version} is yanked; unyank it first, or use a new version."
-        raise refuse(Kind.FORBIDDEN, "release-yanked", message, "version")
-
-
-def project_size(project: Project) -> int:
+def project_size(project_id: int) -> int:
     """Bytes of all files of a project that stand somewhere now."""
-    return living(project=project).aggregate(total=Sum("size"))["total"] or 0
-
-
-def _over_quota(name: str, limit: int) -> PackhouseError:
-    message = (
-        f"Project size too large: the limit for {name!r} is {limit} bytes; delete old files or ask an administrator."
-    )
-    return refuse(Kind.TOO_LARGE, "project-too-large", message, "content")
+    return living(project_id=project_id).aggregate(total=Sum("size"))["total"] or 0

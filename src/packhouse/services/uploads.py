@@ -23,7 +23,7 @@ from packhouse.domain.upload_form import FILETYPES, UploadForm, differences, for
 from packhouse.domain.versions import canonical
 from packhouse.domain.wording import shown
 from packhouse.errors import Fault, Kind, PackhouseError
-from packhouse.services import access, placing, upload_rules
+from packhouse.services import placing, upload_rules
 from packhouse.services.indexes import file_limit, profile_of
 from packhouse.services.upload_rules import Candidate
 
@@ -50,8 +50,7 @@ class Outcome:
 
 def begin(identity: Identity, index_name: str) -> None:
     """Refuse who may not upload to the index at all, before the body is read."""
-    right = access.index_right(identity, index_name)
-    may(identity, Action.UPLOAD, index=right).demand()
+    may(identity, Action.UPLOAD, index=upload_rules.index_of(index_name, identity).right).demand()
 
 
 def publish(
@@ -61,7 +60,6 @@ def publish(
 
     Raises PackhouseError of the kind of the first fault. The caller discards `incoming` afterwards.
     """
-    profile = profile_of(index_name)
     wrong = judge_form(form)
     if incoming is None or form.filename is None:
         raise PackhouseError(Kind.INVALID, *(wrong or [_no_file()]))
@@ -69,14 +67,15 @@ def publish(
     if wrong or parsed is None:
         raise PackhouseError(Kind.INVALID, *wrong, *in_file)
     candidate = _candidate(form, parsed, incoming)
-    refusal = upload_rules.refusal(identity, index_name, candidate, profile, resources)
+    case = upload_rules.open_case(candidate, identity, upload_rules.index_of(index_name, identity), resources)
+    refusal = upload_rules.refusal(case)
     if refusal is not None and (refusal.kind is not Kind.INVALID or not in_file):
         raise refusal
     if in_file:
         raise PackhouseError(Kind.INVALID, *(refusal.faults if refusal else ()), *in_file)
-    if upload_rules.is_there(candidate, index_name):
+    if case.is_there:
         return _nothing_new(candidate)
-    judgement = resources.judge.judge(incoming.path, form.filename, profile)
+    judgement = resources.judge.judge(incoming.path, form.filename, case.profile)
     core = _demand_sound(judgement)
     warnings = (*form_warnings(form), *judgement.warnings, *differences(form, core))
     return _commit(candidate, judgement, warnings, incoming, resources, identity, index_name)
