@@ -119,7 +119,8 @@ def preload() -> None:
     from django.urls import get_resolver, reverse
 
     import packhouse.edge.edge
-    import packhouse.edge.server  # noqa: F401
+    import packhouse.edge.server
+    import packhouse.jobs.worker  # noqa: F401
     from packhouse.site.wsgi import application
 
     application()
@@ -230,11 +231,12 @@ def work(stock: Resources, place: Place, *, edge: bool) -> None:
     from packhouse.web.resources import hold
 
     hold(stock)
-    jobs.start(stock)
+    stop = jobs.start(stock)
     if edge:
         work_at_edge(stock.settings, place)
     else:
         run_wsgi(application(), place)
+    stop.set()
 
 
 def work_at_edge(settings: Settings, place: Place) -> None:
