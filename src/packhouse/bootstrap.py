@@ -23,14 +23,9 @@ if TYPE_CHECKING:
 def secret_key(data: Path) -> str:
     """The signing key of this data folder, made at first use (0600)."""
     file = data / "secret-key"
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        key = secrets.token_urlsafe(48)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as out:
-            out.write(key + "\n")
-        return key
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(48) + "\n")
+    return file.read_text(encoding="ascii").strip()
 
 
 def configure(settings: Settings) -> None:

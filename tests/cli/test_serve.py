@@ -121,3 +121,10 @@ def test_restart_after_a_kill_finds_the_folder_free(start_server: StartServer):
     first.process.wait(10)
     second = start_server()
     assert second.get("/healthz")[0] == 200
+
+
+def test_a_folder_made_by_hand_becomes_private(tmp_path: Path, start_server: StartServer):
+    folder = tmp_path / "made"
+    folder.mkdir(mode=0o755)
+    start_server(data=folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700

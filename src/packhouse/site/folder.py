@@ -34,6 +34,8 @@ def prepare_folder(data: Path) -> None:
             f"{data} holds other things but no Packhouse data; choose an empty or a new folder with --data.",
         )
     _check_writable(data)
+    if not names:
+        data.chmod(0o700)  # it may have been made by hand
 
 
 def is_new(data: Path) -> bool:
@@ -113,9 +115,9 @@ def lock_folder(data: Path, patience: float = 5.0) -> Lock:
     return Lock(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -124,10 +126,18 @@ def _try_lock(descriptor: int) -> bool:
 def lock_holder(data: Path) -> int | None:
     """The living process that says it holds the folder, if any."""
     try:
-        process = int((data / "lock").read_text(encoding="ascii"))
+        descriptor = os.open(data / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if _try_lock(descriptor, fcntl.LOCK_SH):
+            return None  # nobody holds it, whatever number a server that was killed left there
+        process = int(os.pread(descriptor, 32, 0))
         os.kill(process, 0)
     except (OSError, ValueError):
         return None
+    finally:
+        os.close(descriptor)
     return process
 
 

@@ -16,6 +16,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from packhouse.site.worker import DRAIN, Place
 
 DRAIN_SECONDS = 30.0
@@ -28,6 +30,8 @@ YOUNG_SECONDS = 5.0
 MAX_YOUNG_DEATHS = 3
 
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+
+_log = structlog.stdlib.get_logger("packhouse.supervisor")
 
 Work = Callable[[Place], None]
 
@@ -107,6 +111,7 @@ class Supervisor:
                 return 0
             if number == signal.SIGCHLD:
                 for child in self._reap():
+                    _log.warning("a worker ended; another takes its place", worker=child.number)
                     self.young_deaths += time.monotonic() - child.born < YOUNG_SECONDS
                     if self.young_deaths > MAX_YOUNG_DEATHS:
                         return 1
@@ -123,6 +128,7 @@ class Supervisor:
         return ended
 
     def _drain(self) -> None:
+        _log.info("stopping; transfers under way may take a while", seconds=DRAIN_SECONDS)
         for child in self.children.values():
             _tell(child.pipe)
         begun = time.monotonic()
@@ -132,6 +138,7 @@ class Supervisor:
                 break
             self._reap()
         for process in self.children:
+            _log.warning("a worker did not end in time", worker=self.children[process].number)
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
 
