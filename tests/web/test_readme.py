@@ -16,10 +16,12 @@ from packhouse.web.readme import fit
 @pytest.mark.parametrize(
     ("given_html", "expected"),
     [
-        ('<h1 id="files">A</h1>', '<h2 id="readme-files">A</h2>'),
+        ('<h1 id="user-content-a">A</h1>', '<h2 id="user-content-a">A</h2>'),
         ("<h6>A</h6>", "<h6>A</h6>"),
-        ('<a href="#files">A</a>', '<a href="#readme-files" rel="nofollow noopener ugc">A</a>'),
-        ('<a href="/x?a=1&amp;b=2" rel="me">A</a>', '<a href="/x?a=1&amp;b=2" rel="nofollow noopener ugc">A</a>'),
+        ('<a href="/x?a=1&amp;b=2" rel="ugc">A</a>', '<a href="/x?a=1&amp;b=2" rel="ugc">A</a>'),
+        ('<h1><a href="#user-content-a" id="user-content-a"></a>A</h1>', '<h2><span id="user-content-a"></span>A</h2>'),
+        ('<p><a href="#user-content-a"></a>A</p>', "<p>A</p>"),
+        ('<img alt="build">', '<span class="image-off">build</span>'),
         ('<img src="https://example.org/x.svg" alt="a &lt;b&gt;">', '<span class="image-off">a &lt;b&gt;</span>'),
         ('<img src="https://example.org/x.svg">', ""),
         ('<img src="data:image/png;base64,AA==">', '<img src="data:image/png;base64,AA==" alt="">'),

@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a README, rendered and cleaned when it was judged, fit into a page of ours.
+"""Make a README, rendered and cleaned when it was judged (`domain.readme`), fit into a page of ours.
 
-The input is already safe. What changes: ids and the links to them are prefixed, so that a README can't collide with
-the page's own anchors; headings go one level down, since the page has its first; pictures from elsewhere become their
-text, since pages ask nobody else for anything; links say that we don't vouch for them; code can be scrolled by
-keyboard.
+The input is already safe, its ids and the links to them have a prefix that keeps them from colliding with ours. What
+changes: headings go one level down, since the page has its first; pictures become their words, since pages ask nobody
+else for anything; links that show nothing are left out, their ids kept; code can be scrolled by keyboard.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from html.parser import HTMLParser
 
-_PREFIX = "readme-"
+_ANCHOR = re.compile(r"^<a[^>]*?( id=\"[^\"]*\")[^>]*>$")
 _VOID = frozenset({"br", "hr", "img", "input", "col"})
 _LOWER = {f"h{n}": f"h{min(n + 1, 6)}" for n in range(1, 7)}
 
 _ADDED = {
-    "a": [("rel", "nofollow noopener ugc")],
     "pre": [("tabindex", "0")],
     "input": [("aria-label", "task")],
 }
@@ -53,7 +52,9 @@ class _Fitter(HTMLParser):
         self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in _VOID:
+        if tag == "a" and self.parts and self.parts[-1].startswith("<a"):
+            self.parts[-1] = _ANCHOR.sub(r"<span\1></span>", self.parts[-1]) if " id=" in self.parts[-1] else ""
+        elif tag not in _VOID:
             self.parts.append(f"</{_LOWER.get(tag, tag)}>")
 
     def handle_data(self, data: str) -> None:
@@ -76,15 +77,7 @@ def _picture_in_words(attrs: dict[str, str | None]) -> str:
 
 
 def _fit_attributes(tag: str, attrs: Attributes) -> Attributes:
-    fitted = [(_NAMES.get((tag, name), name), _fit_value(name, value or "")) for name, value in attrs if name != "rel"]
+    fitted = [(_NAMES.get((tag, name), name), value) for name, value in attrs]
     if tag == "img" and not any(name == "alt" for name, _ in attrs):
         fitted.append(("alt", ""))
     return [*fitted, *_ADDED.get(tag, [])]
-
-
-def _fit_value(name: str, value: str) -> str:
-    if name == "id":
-        return _PREFIX + value
-    if name == "href" and value.startswith("#"):
-        return f"#{_PREFIX}{value[1:]}"
-    return value
