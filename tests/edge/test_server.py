@@ -7,12 +7,13 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 
 import pytest
 from tests.edge.raw import Server, read
 
-from packhouse.edge.server import MOST_CONNECTIONS, most_connections
+from packhouse.edge.server import MOST_CONNECTIONS, limit_silence, most_connections
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,21 @@ def test_a_worker_obeys_its_supervisor_alone_and_ends_with_it(start: type) -> No
     assert server.get("/slow?0.3").status == 200
     os.close(server.pipe)
     assert server.process.wait(10) == 1
+
+
+def send_for_ever(connection: socket.socket) -> None:
+    connection.settimeout(10)
+    while True:
+        connection.sendall(b"x" * 100_000)
+
+
+@pytest.mark.slow
+def test_hostile_173_a_client_that_takes_nothing_is_given_up() -> None:
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        limit_silence(listener.fileno(), 1)
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted, pytest.raises(TimeoutError, match="timed out"):
+                send_for_ever(accepted)
+    assert time.monotonic() - began < 8

@@ -6,13 +6,12 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from packhouse.domain.conditional import read_http_date
 from packhouse.domain.filenames import parse_filename
 from packhouse.domain.headers import Headers
 from packhouse.domain.offers import FileAnswer, FileOffer
-from packhouse.edge.http import FileRange, Reply, plain
+from packhouse.edge.http import FileRange, Reply, Request, plain
 from packhouse.edge.memory import Memory
 from packhouse.errors import PackhouseError
 from packhouse.storage.blobs import is_sha256
@@ -23,18 +22,23 @@ SMALL = 128 * 1024
 BLOB_BYTES = 32 * 1024 * 1024
 
 
-class KeptFile(NamedTuple):
+class KeptFile:
     """A file the origin offered, for an audience ("": everybody), with the kind of page whose mark it hangs on."""
 
-    offer: FileOffer
-    audience: str
-    project: str
-    kind: str
+    __slots__ = ("audience", "kind", "offer", "project", "whole")
+
+    def __init__(self, offer: FileOffer, audience: str, project: str, kind: str) -> None:
+        self.offer = offer
+        self.audience = audience
+        self.project = project
+        self.kind = kind
+        self.whole: Headers = (*offer.headers, ("content-length", str(offer.size)))
+        """The headers of a 200 with all of it."""
 
     @property
     def cost(self) -> int:
         """Bytes of memory it takes."""
-        return 200 + sum(100 + len(name) + len(value) for name, value in self.offer.headers)
+        return 200 + sum(100 + len(name) + len(value) for name, value in self.whole)
 
 
 class PathOf:
@@ -98,6 +102,17 @@ def read_hand_off(headers: Headers, project: str, kind: str) -> KeptFile | None:
     modified = read_http_date(given.get("last-modified", "")) or 0
     offer = FileOffer(blob, int(size), given.get("etag", f'"{blob}"'), modified, kept, public=not audience)
     return KeptFile(offer, audience, project, kind)
+
+
+def asks_for_all(request: Request) -> bool:
+    """Whether a request is a plain GET: no range, no condition."""
+    headers = request.headers
+    return (
+        request.method == "GET"
+        and "range" not in headers
+        and "if-none-match" not in headers
+        and "if-modified-since" not in headers
+    )
 
 
 def file_reply(blobs: Blobs, offer: FileOffer, answer: FileAnswer) -> Reply:

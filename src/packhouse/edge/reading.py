@@ -20,7 +20,7 @@ from packhouse.domain.headers import DEFAULT_RULES, CacheRules, Headers
 from packhouse.domain.negotiation import Representation, choose_encoding, choose_representation
 from packhouse.domain.offers import answer_file
 from packhouse.domain.page import Page, Ready, answer_page
-from packhouse.edge.files import Blobs, KeptFile, file_reply, read_hand_off
+from packhouse.edge.files import SMALL, Blobs, KeptFile, asks_for_all, damaged, file_reply, read_hand_off
 from packhouse.edge.http import Reply, Request
 from packhouse.edge.limits import not_found
 from packhouse.edge.memory import MOST_USES, Entry, Memory
@@ -266,6 +266,9 @@ class Reading:
 
     def send_file(self, kept: KeptFile, request: Request) -> Reply:
         """The reply with the bytes of a file, or the part asked for."""
+        if kept.offer.size <= SMALL and asks_for_all(request):
+            data = self._blobs.bytes(kept.offer.blob, kept.offer.size)
+            return damaged() if data is None else Reply(200, kept.whole, data)
         answer = answer_file(kept.offer, request.method, request.headers, now=self._clock())
         return file_reply(self._blobs, kept.offer, answer)
 

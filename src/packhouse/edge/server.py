@@ -11,6 +11,7 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from importlib import import_module
@@ -26,6 +27,9 @@ DRAIN = b"d"
 BACKLOG = 4096
 HEADER_SECONDS = 10
 """Request headers must be complete within this time; so long an idle connection is kept as well."""
+
+SEND_SECONDS = 60
+"""How long a client may take none of the bytes of a reply."""
 
 BUFFER_BYTES = 64 * 1024 - 512
 """Most bytes of a connection read at once, and so most of a request's headers: more are answered 431."""
@@ -57,6 +61,7 @@ def run(application: Application, *, number: int, listener: int, pipe: int) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connections = most_connections(raise_descriptor_limit())
+    limit_silence(listener)
     loop = _inside("_loops").loops.get("auto")
     over = _inside("_granian").WorkerSignal()
     finished = asyncio.Event()
@@ -77,6 +82,15 @@ def run(application: Application, *, number: int, listener: int, pipe: int) -> N
     application.stop()
 
 
+def limit_silence(listener: int, seconds: float = SEND_SECONDS) -> None:
+    """Have the kernel end each connection of this listener whose client takes nothing of what was sent.
+
+    A client that answers but does not read counts too. hyper itself would wait for it for ever.
+    """
+    with socket.socket(fileno=os.dup(listener)) as ours:
+        ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
 def raise_descriptor_limit() -> int:
     """Take as many descriptors as the system lets us have; returns how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -95,10 +109,10 @@ def most_connections(descriptors: int) -> int:
 def _worker(number: int, listener: int, connections: int) -> Any:
     from granian.http import HTTP1Settings
 
-    socket = _inside("_granian").SocketHolder(os.dup(listener), False, BACKLOG)
+    held = _inside("_granian").SocketHolder(os.dup(listener), False, BACKLOG)
     return _inside("_granian").RSGIWorker(
         number + 1,
-        (None, socket),
+        (None, held),
         None,  # no channel for Granian's metrics
         1,  # threads of the network side
         FILE_THREADS,
