@@ -46,7 +46,8 @@ check: $(TOOLS) ## format, lint, types, imports and the fast tests: under a minu
 	@PACKHOUSE_TEST_PROFILE=quick $(BIN)/python -m pytest -q -m "$(FAST)"
 
 bench: $(TOOLS) system ## measure ours beside nginx (benchmarks/README.md)
-	@$(BIN)/python -m benchmarks
+	@tools/install-system wrk
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 docs: $(TOOLS) ## check the documentation: links, and that all there is to know is written down
 	@$(BIN)/python -m pytest -q tests/test_docs.py

@@ -51,6 +51,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+_running: dict[str, int] = {}
+
+
+def process_of(address: str) -> int:
+    """The process id of the nginx at an address that `nginx` gave."""
+    return _running[address]
+
+
 @contextmanager
 def nginx(server: str, http: str = "") -> Iterator[str]:
     """Serve with the directives given for `server` and `http`; yields the base address, without a slash.
@@ -70,7 +78,9 @@ def nginx(server: str, http: str = "") -> Iterator[str]:
     )
     try:
         _await(process, port, folder / "error.log")
-        yield f"http://127.0.0.1:{port}"
+        address = f"http://127.0.0.1:{port}"
+        _running[address] = process.pid
+        yield address
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
