@@ -81,6 +81,8 @@ def test_hostile_157_host_is_checked(start: type) -> None:
         "": 421,
     }.items():
         assert server.send(f"GET /echo HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).status == status, host
+    for probe in ("/healthz", "/readyz"):
+        assert server.send(f"GET {probe} HTTP/1.1\r\nHost: 10.0.0.7\r\n\r\n".encode()).status == 200
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,24 @@ def test_a_revocation_during_the_origins_answer_counts(world: World) -> None:
     world.miss("/simple/foo/", authorization=CREDENTIAL)
 
 
+def test_a_credential_ends_at_its_moment(world: World) -> None:
+    world.page(audience="secret")
+    asked = world.miss("/simple/foo/", authorization=CREDENTIAL)
+    told = (("x-packhouse-audience", "secret"), ("x-packhouse-until", str(world.now + 60.5)))
+    asked.watch.replaced(200, told)
+    world.now += 60
+    world.reply("/simple/foo/", authorization=CREDENTIAL)
+    world.now += 0.5
+    world.miss("/simple/foo/", authorization=CREDENTIAL)
+
+
+def test_an_end_that_can_not_be_read_lets_nobody_in(world: World) -> None:
+    world.page(audience="secret")
+    asked = world.miss("/simple/foo/", authorization=CREDENTIAL)
+    asked.watch.replaced(200, (("x-packhouse-audience", "secret"), ("x-packhouse-until", "soon")))
+    world.miss("/simple/foo/", authorization=CREDENTIAL)
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_a_refusal_lets_nobody_in(world: World, status: int) -> None:
     world.page(audience="secret")

@@ -24,6 +24,9 @@ MAX_PARAMETERS = 1000
 PLAIN_BYTES = MAX_HEADER_BYTES // 2
 """Bytes of header values below which the names can't make the headers too large."""
 
+PROBES = frozenset({"/healthz", "/readyz"})
+"""Asked for by addresses, whatever our name is; nothing they say is made of the Host header."""
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ONCE = ("host", "authorization", "content-type", "content-length", "transfer-encoding", "expect", "cookie2")
 """Headers that stand in a request at most once."""
@@ -71,7 +74,7 @@ class Limits:
             and "transfer-encoding" not in headers
             and "upgrade" not in headers
             and "host" in headers
-            and self.is_ours(headers["host"])
+            and (self.is_ours(headers["host"]) or request.path in PROBES)
             and sum(map(len, headers.values())) < PLAIN_BYTES
         )
 
@@ -79,7 +82,7 @@ class Limits:
         host = request.headers.get("host")
         if host is None:
             return plain(400, "The Host header is missing; send one.\n", CLOSE)
-        if not self.is_ours(host):
+        if not self.is_ours(host) and request.path not in PROBES:
             return plain(421, "This server is not the host the request names; see PACKHOUSE_BASE_URL.\n", CLOSE)
         return None
 

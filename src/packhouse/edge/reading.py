@@ -43,9 +43,10 @@ class Unknown(NamedTuple):
 
 
 class Allowed(NamedTuple):
-    """A credential that was seen to be let through to an audience."""
+    """A credential that was seen to be let through to an audience; `until` (unix seconds) is its end, if it has one."""
 
     access: int
+    until: float | None
 
 
 class Hot(NamedTuple):
@@ -225,12 +226,22 @@ class Reading:
         if credential is None:
             return False
         entry = self._memory.get(_right(credential, audience))
-        return entry is not None and entry.value == (self._access_now(),)
+        if entry is None or not isinstance(entry.value, Allowed):
+            return False
+        access, until = entry.value
+        return access == self._access_now() and (until is None or self._clock() < until)
 
-    def keep_allowed(self, credential: str, audience: str, access: int) -> None:
-        """Remember that the origin let a credential through; the number as it was before it was asked."""
+    def keep_allowed(self, request: Request, told: Mapping[str, str], access: int) -> None:
+        """Remember that the origin let a credential through, as its headers say; `access` as it was before."""
+        credential, audience = request.headers.get("authorization"), told.get("x-packhouse-audience")
+        if credential is None or not audience:
+            return
+        try:
+            until = float(told["x-packhouse-until"]) if "x-packhouse-until" in told else None
+        except ValueError:
+            return
         with self._lock:
-            self._memory.put(_right(credential, audience), Allowed(access), 0)
+            self._memory.put(_right(credential, audience), Allowed(access, until), 0)
 
     # --- files
 
@@ -288,11 +299,8 @@ class _PageWatch:
     def replaced(self, status: int, headers: Headers) -> Reply | None:
         """See `Watch.replaced`."""
         given = dict(headers)
-        audience = given.get("x-packhouse-audience", "")
-        if audience and status in {200, 304}:
-            credential = self._request.headers.get("authorization")
-            if credential is not None:
-                self._reading.keep_allowed(credential, audience, self._access)
+        if status in {200, 304}:
+            self._reading.keep_allowed(self._request, given, self._access)
         elif status == 404 and self._names is not None and _is_for_all(given):
             self._reading.keep_unknown(self._target, self._names, self._access)
         # The page is there now: the first to ask gets to the letter what all others will get.
@@ -330,9 +338,7 @@ class _FileWatch:
         kept = read_hand_off(headers, project, kind)
         if kept is None:
             return None
-        credential = self._request.headers.get("authorization")
-        if kept.audience and credential is not None:
-            self._reading.keep_allowed(credential, kept.audience, self._access)
+        self._reading.keep_allowed(self._request, dict(headers), self._access)
         if mark is not None:
             self._reading.keep_file(self._target, kept, mark)
         return self._reading.send_file(kept, self._request)
