@@ -7,14 +7,15 @@ The environment wins over the file; a command-line option wins over both. Every 
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from packhouse.errors import Kind, refuse
+from packhouse.errors import Kind, PackhouseError, refuse
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -73,6 +74,22 @@ _CHOICES = {
     "registration": {"open", "invited", "closed"},
     "log_format": {"text", "json"},
 }
+_NUMBERS = {
+    "upstream_ttl": (0, None),
+    "upstream_negative_ttl": (0, None),
+    "max_file_size": (0, None),
+    "max_project_size": (0, None),
+    "page_max_age": (0, None),
+    "port": (0, 65535),
+    "workers": (1, 256),
+}
+_SHAPES = {
+    "upstream": (r"auto|none|https?://[^/\s]+(/\S*)?", "auto, none or an http(s) address"),
+    "base_url": (r"https?://[^/?#@\s]+(/[^?#\s]*)?", "an http(s) address without query"),
+    "database": (r"sqlite:///\S.*|postgres(ql)?://\S+", "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"),
+    "storage": (r"file:///\S.*", "file:///PATH; buckets are not in this version"),
+    "email": (r"smtps?://\S+", "smtp://USER:PASSWORD@HOST:PORT"),
+}
 
 
 def _convert(name: str, value: object, source: str) -> object:
@@ -80,57 +97,46 @@ def _convert(name: str, value: object, source: str) -> object:
     if name == "data":
         return Path(str(value)).expanduser()
     if name == "trusted_proxies":
-        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(str(v) for v in value)  # type: ignore[attr-defined]
-    if name in {
-        "upstream_ttl",
-        "upstream_negative_ttl",
-        "max_file_size",
-        "max_project_size",
-        "page_max_age",
-        "port",
-        "workers",
-    }:
-        try:
-            number = int(str(value))
-        except ValueError:
-            number = -1
-        if number < 0:
-            raise refuse(
-                Kind.INVALID,
-                "setting-invalid",
-                f"{source} is {value!r}, expected a whole number of at least 0; correct it and start again.",
-                name,
-            )
-        return number
+        return _networks(value, source)
+    if name in _NUMBERS:
+        return _number(name, value, source)
     text = str(value)
     if name in _CHOICES and text not in _CHOICES[name]:
-        raise refuse(
-            Kind.INVALID,
-            "setting-invalid",
-            f"{source} is {text!r}, expected one of {', '.join(sorted(_CHOICES[name]))}; correct it and start again.",
-            name,
-        )
+        raise _unusable(name, text, f"one of {', '.join(sorted(_CHOICES[name]))}", source)
     if name == "upstream":
-        return _upstream(text or "none", source)
+        text = text or "none"
+    if name in _SHAPES and text and not re.fullmatch(_SHAPES[name][0], text):
+        raise _unusable(name, text, _SHAPES[name][1], source)
     return text or None
 
 
-def _upstream(text: str, source: str) -> str:
-    """Check `auto`, `none` or the address of an index."""
+def _number(name: str, value: object, source: str) -> int:
+    least, most = _NUMBERS[name]
     try:
-        parts = urlsplit(text)
-        usable = text in {"auto", "none"} or (parts.scheme in {"http", "https"} and bool(parts.hostname))
-        _ = parts.port
+        number = int(str(value))
     except ValueError:
-        usable = False
-    if not usable:
-        raise refuse(
-            Kind.INVALID,
-            "setting-invalid",
-            f"{source} is {text!r}, expected auto, none or an http(s) address; correct it and start again.",
-            "upstream",
-        )
-    return text
+        number = least - 1
+    if number < least or (most is not None and number > most):
+        limit = f"from {least} to {most}" if most is not None else f"of at least {least}"
+        raise _unusable(name, str(value), f"a whole number {limit}", source)
+    return number
+
+
+def _networks(value: object, source: str) -> tuple[str, ...]:
+    """Addresses and networks, separated by commas or spaces or as a list."""
+    items = value if isinstance(value, list) else str(value).replace(",", " ").split()
+    for item in items:
+        try:
+            ipaddress.ip_network(str(item), strict=False)
+        except ValueError as error:
+            raise _unusable("trusted_proxies", str(item), "addresses or networks (10.0.0.0/8)", source) from error
+    return tuple(str(item) for item in items)
+
+
+def _unusable(name: str, text: str, expected: str, source: str) -> PackhouseError:
+    shown = re.sub(r"//[^/@]*@", "//[hidden]@", text)
+    sentence = f"{source} is {shown!r}, expected {expected}; correct it and start again."
+    return refuse(Kind.INVALID, "setting-invalid", sentence, name)
 
 
 def load(environ: Mapping[str, str] | None = None, **options: object) -> Settings:

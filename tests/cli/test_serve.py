@@ -128,3 +128,11 @@ def test_a_folder_made_by_hand_becomes_private(tmp_path: Path, start_server: Sta
     folder.mkdir(mode=0o755)
     start_server(data=folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_database_server_that_is_not_there(tmp_path: Path):
+    extra = {"PACKHOUSE_DATABASE": "postgresql://me:cAnArY@127.0.0.1:1/packhouse"}
+    done = run_packhouse("serve", "--port", "0", "--data", str(tmp_path / "data"), extra=extra)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "The PostgreSQL database can't be read" in done.stderr
+    assert "cAnArY" not in done.stderr

@@ -7,6 +7,8 @@ of a start.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,7 +29,7 @@ Migrations = frozenset[tuple[str, str]]
 def migrate(settings: Settings) -> bool:
     """Apply what is missing to both databases; say whether anything was. Raises PackhouseError as `check` does."""
     if settings.on_postgresql:
-        _make_schemas()
+        _make_schemas(settings)
     missing = [alias for alias in ALIASES if check(settings, alias)]
     for alias in missing:
         call_command("migrate", database=alias, verbosity=0, interactive=False, skip_checks=True)
@@ -36,10 +38,10 @@ def migrate(settings: Settings) -> bool:
     return bool(missing)
 
 
-def _make_schemas() -> None:
+def _make_schemas(settings: Settings) -> None:
     """Make the schemas that stand for our two databases; a user who may not make them finds them made."""
     connection = connections["default"]
-    with connection.cursor() as cursor:
+    with _readable(settings, "default"), connection.cursor() as cursor:
         cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", [list(SCHEMAS)])
         there = {name for (name,) in cursor.fetchall()}
         for schema in SCHEMAS:
@@ -57,14 +59,8 @@ def demand_current(settings: Settings) -> None:
 
 def check(settings: Settings, alias: str) -> Migrations:
     """The migrations missing in a database; refuses one of a newer version and one that can't be read."""
-    try:
+    with _readable(settings, alias):
         applied = _applied(alias)
-    except DatabaseError as error:
-        raise refuse(
-            Kind.INVALID,
-            "database-unreadable",
-            f"The {_name(settings, alias)} can't be read ({error}); restore it from a backup or choose another --data.",
-        ) from error
     known = _known()
     newer = sorted(applied - known)
     if newer:
@@ -76,6 +72,18 @@ def check(settings: Settings, alias: str) -> Migrations:
             f" {app} {name}, this version does not); start that version or a later one.",
         )
     return known - applied
+
+
+@contextmanager
+def _readable(settings: Settings, alias: str) -> Iterator[None]:
+    """Refuse a database that can't be read or reached, with the reason in one line."""
+    try:
+        yield
+    except DatabaseError as error:
+        reason, name = " ".join(str(error).split()), _name(settings, alias)
+        cure = "see that it runs and lets us in" if settings.on_postgresql else "restore it from a backup"
+        sentence = f"The {name} can't be read ({reason}); {cure}."
+        raise refuse(Kind.INVALID, "database-unreadable", sentence) from error
 
 
 def _name(settings: Settings, alias: str) -> str:
