@@ -8,6 +8,7 @@ transaction that publishes, which decides.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from packhouse.domain.wording import shown
 from packhouse.errors import Fault, Kind, PackhouseError
 from packhouse.services import placing, upload_rules
 from packhouse.services.indexes import file_limit, profile_of
-from packhouse.services.upload_rules import Candidate
+from packhouse.services.upload_rules import Candidate, Case
 
 if TYPE_CHECKING:
     from packhouse.services.judging import Judgement
@@ -75,7 +76,7 @@ def publish(
         raise PackhouseError(Kind.INVALID, *(refusal.faults if refusal else ()), *in_file)
     if case.is_there:
         return _nothing_new(candidate)
-    judgement = resources.judge.judge(incoming.path, form.filename, case.profile)
+    judgement = _judge_while_syncing(incoming, form.filename, case, resources)
     core = _demand_sound(judgement)
     warnings = (*form_warnings(form), *judgement.warnings, *differences(form, core))
     return _commit(candidate, judgement, warnings, incoming, resources, identity, index_name)
@@ -163,6 +164,31 @@ def _candidate(form: UploadForm, parsed: Parsed, incoming: Incoming) -> Candidat
     )
 
 
+_beside = ThreadPoolExecutor(max_workers=8, thread_name_prefix="durable")
+"""Where bytes are made durable beside other work: two waits for the disk at once take little longer than one."""
+
+
+def _judge_while_syncing(incoming: Incoming, filename: str, case: Case, resources: Resources) -> Judgement:
+    """Judge the file while its bytes go to the disk, whatever the verdict will be."""
+    syncing = _beside.submit(incoming.sync)
+    try:
+        judgement = resources.judge.judge(incoming.path, filename, case.profile)
+    finally:
+        wait((syncing,))
+    syncing.result()  # what fails here must not be tried again: see `Incoming.sync`
+    return judgement
+
+
+def _keep(incoming: Incoming, metadata: bytes, resources: Resources) -> str:
+    """Keep the file and its metadata, durably; returns the metadata's sha256."""
+    putting = _beside.submit(resources.blobs.put, metadata)
+    try:
+        incoming.keep()
+    finally:
+        wait((putting,))
+    return putting.result()
+
+
 def _demand_sound(judgement: Judgement) -> CoreMetadata:
     """The metadata of a judged file, or all its faults: those of the metadata (C) before those of the archive (E)."""
     faults = sorted(judgement.faults, key=lambda fault: fault.field == "content")
@@ -190,8 +216,7 @@ def _commit(
     index_name: str,
 ) -> Outcome:
     """Make the bytes durable, then the rows that name them."""
-    metadata_sha256 = resources.blobs.put(judgement.metadata)
-    incoming.keep()
+    metadata_sha256 = _keep(incoming, judgement.metadata, resources)
     judged = placing.Judged(candidate, judgement, metadata_sha256, warnings)
     if not _place(judged, resources, identity, index_name):
         return _nothing_new(candidate)
