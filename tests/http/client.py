@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from tests import corpus
+from tests.infra.desk import Desk
 from tests.infra.server import Person, Server
 
 V1_JSON = "application/vnd.pypi.simple.v1+json"
@@ -78,11 +79,27 @@ class Site:
 
     server: Server
     mode: str
-    owner: Person
-    token: str
-    stranger: Person
-    stranger_token: str
+    desk: Desk
     shelf: dict[str, File] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.owner, self.stranger = self.make_user("olga"), self.make_user("simon")
+        self.token, self.stranger_token = self.make_token(self.owner), self.make_token(self.stranger)
+
+    def must(self, *arguments: str, stdin: str = "") -> str:
+        """Run a command on the server's folder, beside it."""
+        return self.desk.must(*arguments, stdin=stdin)
+
+    def make_user(self, name: str = "", *options: str) -> Person:
+        """Make an account with a verified address."""
+        name = name or fresh("user")
+        person = Person(name, f"{name}@example.org", f"correct horse {secrets.token_hex(6)}")
+        self.must("user", "create", name, "--email", person.email, "--password-stdin", *options, stdin=person.password)
+        return person
+
+    def make_token(self, person: Person, *options: str) -> str:
+        """Make a token; `options` as of `packhouse token create`."""
+        return self.must("token", "create", person.name, "--name", fresh("token"), *options)
 
     @property
     def address(self) -> tuple[str, int]:

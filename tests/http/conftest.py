@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.http.client import Site, sdist, wheel
+from tests.infra.desk import Desk
 from tests.infra.server import finish, start
 
 FILE_LIMIT = 3_000_000
@@ -28,8 +29,9 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     mode = request.param
     data = tmp_path_factory.mktemp(mode) / "data"
     server = start(data, "--edge", MODES[mode], "--workers", "2", extra=LIMITS)
-    owner, stranger = server.make_user("olga"), server.make_user("simon")
-    yield Site(server, mode, owner, server.make_token(owner), stranger, server.make_token(stranger))
+    desk = Desk(data)
+    yield Site(server, mode, desk)
+    desk.close()
     finish(server)
 
 

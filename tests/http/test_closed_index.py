@@ -54,15 +54,15 @@ class Closed:
 
 @pytest.fixture(scope="session")
 def closed(site: Site) -> Closed:
-    server, name = site.server, fresh("hidden")
-    server.must("index", "create", "secret", "--read", "closed")
-    server.must("index", "create", "members", "--read", "signed-in")
-    reader = server.make_user("rita")
+    name = fresh("hidden")
+    site.must("index", "create", "secret", "--read", "closed")
+    site.must("index", "create", "members", "--read", "signed-in")
+    reader = site.make_user("rita")
     for who in (reader, site.owner):
-        server.must("index", "grant", "secret", who.name)
+        site.must("index", "grant", "secret", who.name)
     file = site.publish(wheel(name), path=f"{INDEX}/legacy/")
     site.publish(wheel("for-members"), path="/index/members/legacy/")
-    return Closed(site, reader, server.make_token(reader, "--scope", "read"), name, file)
+    return Closed(site, reader, site.make_token(reader, "--scope", "read"), name, file)
 
 
 UNKNOWN = ["simple/no-such/", "simple/No.Such/", "simple/no-such", "simple", "files/{0:064}/x-1.0-py3-none-any.whl"]
@@ -177,9 +177,9 @@ def test_nothing_of_it_shows_elsewhere(closed: Closed):
 
 
 def test_AU9_one_token_serves_several_indexes_and_limits_hold(closed: Closed):
-    server = closed.site.server
-    elsewhere = server.make_token(closed.reader, "--index", "members")
-    uploader = server.make_token(closed.reader, "--scope", "upload")
+    site = closed.site
+    elsewhere = site.make_token(closed.reader, "--index", "members")
+    uploader = site.make_token(closed.reader, "--scope", "upload")
     for path in closed.paths():
         assert closed.ask(path, elsewhere).status == 403
         assert closed.ask(path, uploader).status == 403
@@ -194,11 +194,11 @@ def test_members_read_what_is_for_members(closed: Closed):
 
 
 def test_check_13_34_a_revoked_token_fails_on_the_very_next_request(closed: Closed):
-    server = closed.site.server
-    token = server.make_token(closed.reader)
+    site = closed.site
+    token = site.make_token(closed.reader)
     for path in closed.paths():
         assert closed.statuses(path, token) == {200}
-    server.must("token", "revoke", token)
+    site.must("token", "revoke", token)
     for path in closed.paths():
         assert closed.ask(path, token).status == 401
         assert closed.statuses(path, token) == {401}
@@ -207,23 +207,23 @@ def test_check_13_34_a_revoked_token_fails_on_the_very_next_request(closed: Clos
 
 
 def test_an_ended_grant_holds_at_once_and_a_new_one_too(closed: Closed):
-    server = closed.site.server
-    person = server.make_user()
-    token = server.make_token(person)
+    site = closed.site
+    person = site.make_user()
+    token = site.make_token(person)
     assert closed.statuses(closed.page, token) == {403}
-    server.must("index", "grant", "secret", person.name)
+    site.must("index", "grant", "secret", person.name)
     for path in closed.paths():
         assert closed.statuses(path, token) == {200}
-    server.must("index", "grant", "secret", person.name, "--end")
+    site.must("index", "grant", "secret", person.name, "--end")
     for path in closed.paths():
         assert closed.statuses(path, token) == {403}
 
 
 def test_a_token_that_expires_stops_at_that_moment(closed: Closed):
-    server = closed.site.server
-    token = server.make_token(closed.reader, "--expires", "12h")
+    site = closed.site
+    token = site.make_token(closed.reader, "--expires", "12h")
     ends = datetime.now(UTC) + timedelta(seconds=2)
-    with contextlib.closing(sqlite.connect(server.data / "catalogue.db", timeout=20)) as catalogue:
+    with contextlib.closing(sqlite.connect(site.server.data / "catalogue.db", timeout=20)) as catalogue:
         done = catalogue.execute(
             "update catalogue_token set expires_at = ? where digest = ?",
             (ends.replace(tzinfo=None).isoformat(" "), sha256(token.encode())),
@@ -240,7 +240,7 @@ def test_a_token_that_expires_stops_at_that_moment(closed: Closed):
 def opened(site: Site) -> str:
     """An index of this test's own, public to begin with, with one project."""
     name = fresh("index")
-    site.server.must("index", "create", name)
+    site.must("index", "create", name)
     site.publish(wheel("in-and-out-" + name), path=f"/index/{name}/legacy/")
     return name
 
@@ -251,7 +251,7 @@ def test_closing_an_index_holds_at_once(site: Site, opened: str):
     paths = [page, f"/index/{opened}/simple/", site.file_path(f"in-and-out-{opened}", filename, f"/index/{opened}")]
     paths.append(f"/index/{opened}/simple/unknown/")
     for mode, expected in (("public", {200, 404}), ("closed", {401}), ("signed-in", {401}), ("public", {200, 404})):
-        site.server.must("index", "read", opened, mode)
+        site.must("index", "read", opened, mode)
         assert {site.ask(path).status for path in paths for _ in range(EVERY_WORKER)} == expected, mode
 
 
