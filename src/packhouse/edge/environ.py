@@ -18,7 +18,6 @@ DROPPED = frozenset(
         "connection",
         "content-length",
         "content-type",
-        "expect",
         "host",
         "keep-alive",
         "proxy",  # would become HTTP_PROXY, which programs take for their proxy setting

@@ -29,17 +29,31 @@ DRAIN_SECONDS = 10.0
 @csrf_exempt
 def upload(request: HttpRequest, index: str = "main") -> HttpResponse:
     """Take one upload, or say everything that is wrong with it."""
-    stream: Stream = request.META["wsgi.input"]
+    stream = _Body(request.META["wsgi.input"])
     length = _content_length(request)
     try:
         identity = access.authenticate(request.headers.get("Authorization"), resources.get().clock())
         uploads.begin(identity, index)
         outcome = _publish(request, stream, length, identity, index)
     except PackhouseError as error:
-        _drain(stream, length)
+        if stream.begun or "100-continue" not in request.headers.get("Expect", "").lower():
+            _drain(stream, length)
         return _refusal(request, error)
     access.note_use(identity, _address(request), request.headers.get("User-Agent", ""), resources.get().clock())
     return _success(request, outcome)
+
+
+class _Body:
+    """A body that knows whether it was begun: who waits for our 100 Continue has sent nothing before."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.begun = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on."""
+        self.begun = True
+        return self._stream.read(size)
 
 
 def _publish(

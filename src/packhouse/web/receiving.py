@@ -222,7 +222,10 @@ class _Reader:
     def _end(self) -> None:
         segment, self._segment = self._segment, None
         name = (segment.name if segment else "") or ""
-        if name in {"content", "gpg_signature"}:
+        if name == "content":
+            return
+        if name == "gpg_signature":  # may be anything, in any form: that it was there is all we keep
+            self.received.fields[name] = [""]
             return
         try:
             text = self._text.decode("utf-8")
