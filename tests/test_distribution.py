@@ -9,10 +9,14 @@ import tarfile
 import tomllib
 import zipfile
 from email.parser import BytesParser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.test_architecture import imported
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +83,33 @@ def pinned(name: str) -> dict[str, str]:
     lines = (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
     parsed = [Requirement(line.rstrip("\\ ").strip()) for line in lines if line and line[0].isalnum()]
     return {requirement.name: str(requirement.specifier).removeprefix("==") for requirement in parsed}
+
+
+FOUND_BY_NAME = {
+    "argon2-cffi": "Django's password hasher looks for it",
+    "django-htmx": "an app and a middleware in Django's settings",
+    "uvloop": "Granian takes it for its event loop",
+    "psycopg": "Django's back end for PostgreSQL",
+}
+"""Dependencies that nothing of ours need import."""
+
+
+def test_every_dependency_is_used_and_everything_used_is_a_dependency():
+    owners = dict(packages_distributions())
+    imports = {name.partition(".")[0] for file in (ROOT / "src").rglob("*.py") for name in imported(file)}
+    foreign = imports - set(sys.stdlib_module_names) - {"packhouse", ""}
+    used = {canonicalize_name(owners[module][0]) for module in foreign}
+    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    assert used - declared == set()
+    assert declared - used - FOUND_BY_NAME.keys() == set()
+
+
+def test_everything_the_tests_use_is_pinned():
+    owners = dict(packages_distributions())
+    imports = {name.partition(".")[0] for file in (ROOT / "tests").rglob("*.py") for name in imported(file)}
+    foreign = imports - set(sys.stdlib_module_names) - {"packhouse", "tests", "benchmarks", ""}
+    used = {str(canonicalize_name(owners[module][0])) for module in foreign}
+    assert used - pinned("runtime.txt").keys() - pinned("test.txt").keys() == set()
 
 
 @pytest.mark.parametrize("requirement", PROJECT["dependencies"])
