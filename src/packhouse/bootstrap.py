@@ -238,8 +238,11 @@ def work_at_edge(settings: Settings, place: Place) -> None:
     """Be a worker with the edge in front of the origin."""
     from packhouse.edge import server
     from packhouse.edge.edge import make_edge
+    from packhouse.site.edge_numbers import carry
     from packhouse.site.wsgi import application
+    from packhouse.web.metrics import edge_answered
     from packhouse.web.reading import edge_secret
 
     made = make_edge(settings, application(), edge_secret())
+    carry(made.answered, edge_answered)
     server.run(made, number=place.number, listener=place.listener, pipe=place.pipe)

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
+from tests.corpus import make_wheel
 from tests.infra.server import Server
 
 pytestmark = pytest.mark.slow
@@ -73,3 +75,15 @@ def test_counts_of_all_workers_add_up(start_server: StartServer):
     lines = server.get("/metrics")[2].decode().splitlines()
     counted = [line for line in lines if line.startswith("packhouse_origin_requests_total") and 'status="404"' in line]
     assert sum(float(line.split()[-1]) for line in counted) == 20
+
+
+def test_what_the_edge_answers_by_itself_is_counted_too(start_server: StartServer):
+    server = start_server()
+    assert server.publish(server.make_token(server.make_user()), *make_wheel("seen", "1"))[0] == 200
+    for _ in range(5):
+        assert server.get("/simple/seen/")[0] == 200
+    time.sleep(1.5)
+    lines = server.get("/metrics")[2].decode().splitlines()
+    counted = [line for line in lines if line.startswith('packhouse_edge_replies_total{status="200"}')]
+    assert counted, lines
+    assert float(counted[0].split()[-1]) >= 4

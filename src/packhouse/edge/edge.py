@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from functools import lru_cache, partial
 
 from packhouse.config import Settings
@@ -32,7 +33,10 @@ def make_edge(settings: Settings, application: Application, secret: str) -> Edge
 
 
 class Edge:
-    """Answers each exchange, or hands it over to the origin behind the bridge."""
+    """Answers each exchange, or hands it over to the origin behind the bridge.
+
+    `answered` counts by status what it answered itself; the origin counts its own.
+    """
 
     def __init__(self, bridge: Bridge, limits: Limits, reading: Reading | None = None) -> None:
         self._bridge = bridge
@@ -40,6 +44,7 @@ class Edge:
         self._reading = reading
         self._flights = Flights()
         self._draining = False
+        self.answered: Counter[int] = Counter()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """See `server.Application.start`."""
@@ -49,9 +54,9 @@ class Edge:
         """See `server.Application.handle`."""
         refusal = self._limits.refusal(exchange.request)
         if refusal is not None:
-            exchange.reply(refusal)
+            self._reply(exchange, refusal)
         elif self._draining:
-            exchange.reply(plain(503, "The server is stopping; try again.\n", ("retry-after", "5"), CLOSE))
+            self._reply(exchange, plain(503, "The server is stopping; try again.\n", ("retry-after", "5"), CLOSE))
         else:
             self._answer(exchange)
 
@@ -60,15 +65,19 @@ class Edge:
         if found is None:
             self._bridge.hand_over(exchange)
         elif isinstance(found, Reply):
-            exchange.reply(found)
+            self._reply(exchange, found)
         elif not self._flights.join(found.key, partial(self._again, exchange)):
             self._bridge.hand_over(exchange, Leading(self._flights, found.key, found.watch))
+
+    def _reply(self, exchange: Exchange, reply: Reply) -> None:
+        self.answered[reply.status] += 1
+        exchange.reply(reply)
 
     def _again(self, exchange: Exchange) -> None:
         """Answer one who waited; what the leader's answer did not teach us is asked for once more, without waiting."""
         found = None if self._reading is None else self._reading.answer(exchange.request)
         if isinstance(found, Reply):
-            exchange.reply(found)
+            self._reply(exchange, found)
         elif isinstance(found, Miss):
             self._bridge.hand_over(exchange, found.watch)
         else:

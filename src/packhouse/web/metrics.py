@@ -40,6 +40,14 @@ _seconds = Histogram(
 )
 
 
+_edge_replies = Counter("packhouse_edge_replies", "Requests the edge answered by itself.", ["status"], registry=None)
+
+
+def edge_answered(status: int, count: int) -> None:
+    """Count answers the edge gave without the origin."""
+    _edge_replies.labels(str(status)).inc(count)
+
+
 def request_answered(method: str, route: str, status: int, seconds: float) -> None:
     """Count one answered request; a method outside the usual ones counts as `other`."""
     _requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
@@ -73,6 +81,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     else:
         registry.register(_requests)
         registry.register(_seconds)
+        registry.register(_edge_replies)
     registry.register(Facts())
     headers = {"Cache-Control": "no-store"}
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4, headers=headers)
