@@ -201,7 +201,7 @@ def test_the_line_is_copied_and_the_theme_remembered(browser: Browser, house: Ho
     page.get_by_role("button", name="Copy").first.click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("uv pip install --index-url http://")
+    assert copied.startswith("uv pip install --default-index http://")
     light = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     page.get_by_role("button", name="Switch between light and dark").click()
     page.reload()

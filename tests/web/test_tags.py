@@ -74,3 +74,19 @@ def test_browsers_have_names(agent: str, words: str) -> None:
 
 def test_several_lines_are_one_thing_to_copy() -> None:
     assert "one\ntwo</code>" in tags.line("one⏎two", shell=False)
+
+
+@pytest.mark.parametrize(
+    ("prerelease", "yanked", "pinned", "expected"),
+    [
+        (False, None, False, "paketo"),
+        (False, None, True, "paketo==1.0"),
+        (True, None, False, "paketo==1.0"),
+        (False, "", False, "paketo==1.0"),
+    ],
+)
+def test_a_version_is_named_where_installers_would_pass_it_over(
+    prerelease: bool, yanked: str | None, pinned: bool, expected: str
+) -> None:
+    release = {"version": "1.0", "prerelease": prerelease, "yanked": yanked}
+    assert tags.wanted("paketo", release, pinned) == expected

@@ -40,6 +40,12 @@ class House:
         host = parts.hostname or ""
         return "" if parts.scheme != "http" or is_loopback(host) else host
 
+    @property
+    def pip_options(self) -> str:
+        """What pip needs to be told beside the name of a project."""
+        trust = f" --trusted-host {self.trusted_host}" if self.trusted_host else ""
+        return f"--index-url {self.simple_url}{trust}"
+
 
 def house(request: HttpRequest) -> dict[str, House]:
     """Context processor: `house` for every template."""

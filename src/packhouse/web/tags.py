@@ -70,6 +70,13 @@ def soon(moment: datetime | None, days: int = 7) -> bool:
     return moment is not None and moment - timezone.now() < timedelta(days=days)
 
 
+@register.simple_tag
+def wanted(name: str, release: dict[str, Any], pinned: bool) -> str:
+    """What an installer is told: the name, and the version where none else is meant or this one is passed over."""
+    exact = pinned or release["prerelease"] or release["yanked"] is not None
+    return f"{name}=={release['version']}" if exact else name
+
+
 @register.filter
 def size(count: int | None) -> str:
     """A number of bytes in units people read, decimal: "1.4 MB"."""
