@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from packhouse.config import Settings
-from packhouse.errors import Kind, refuse
+from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services.resources import Resources
 from packhouse.storage.local_blobs import LocalBlobs
 
@@ -190,7 +190,7 @@ def _offer_claim(settings: Settings, file: Path) -> None:
     try:
         claim = f"{banner.address(settings)}/admin/claim/{offer_first_administrator(now)}/"
         write_private(file, claim + "\n")
-    except (_database_error(), OSError):
+    except (_database_error(), OSError, PackhouseError):
         banner.show(settings)
     else:
         banner.show_first(settings, claim, file)

@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from packhouse.catalogue.models import Counter
 from packhouse.catalogue.rows import fetch_one, insert, moment_in, moment_out, run, write_json
 from packhouse.domain.permissions import Identity
+from packhouse.services.failures import as_refusals
 
 Clock = Callable[[], datetime]
 
@@ -29,12 +30,15 @@ _writing = RLock()
 
 @contextmanager
 def write() -> Iterator[None]:
-    """One transaction on the catalogue; on SQLite the writers of a process queue up here."""
+    """One transaction on the catalogue; on SQLite the writers of a process queue up here.
+
+    Raises PackhouseError (FULL, UNAVAILABLE) when disk or database fail it.
+    """
     if connection.vendor == "sqlite":
-        with _writing, transaction.atomic():
+        with as_refusals(), _writing, transaction.atomic():
             yield
     else:
-        with transaction.atomic():
+        with as_refusals(), transaction.atomic():
             yield
 
 

@@ -7,9 +7,11 @@ made on reading is stored only when nothing it depends on has moved meanwhile, u
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from packhouse.catalogue.listings import living_project, project_shown, root_shown, shape_of
@@ -23,8 +25,11 @@ from packhouse.domain.simple import (
     render_root_html,
     render_root_json,
 )
+from packhouse.errors import PackhouseError
 from packhouse.services.journal import Clock, Moment, write
 from packhouse.services.resources import now
+
+_log = logging.getLogger(__name__)
 
 NAMES = "names"
 ATTEMPTS = 3
@@ -193,10 +198,14 @@ def _make(index_name: str, project: str, kind: str, clock: Clock) -> domain.Page
         if draft is None:
             _keep_names(index)
             return None
-        page = _store_if(index, draft, clock)
-        if page is not None:
-            return page
         page = draft.page
+        try:
+            stored = _store_if(index, draft, clock)
+        except PackhouseError as error:  # a full disk keeps nobody from reading
+            _log.warning("page %s of %s not stored: %s", project or "/", index_name, error)
+            return page
+        if stored is not None:
+            return stored
     return page
 
 
@@ -243,7 +252,8 @@ def _keep_names(index: Index) -> None:
     if _stored(index.name, "", NAMES) is None:
         draft = _draft(index, "", NAMES)
         if draft is not None:
-            _store_if(index, draft, now)
+            with suppress(PackhouseError):  # a full disk keeps nobody from reading
+                _store_if(index, draft, now)
 
 
 def _store_if(index: Index, draft: _Draft, clock: Clock) -> domain.Page | None:

@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, OperationalError
 
-from packhouse.config import Settings
 from packhouse.domain.core_metadata import CoreMetadata
 from packhouse.domain.filenames import SdistFilename, WheelFilename, parse_filename
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import Action, Identity, may
-from packhouse.domain.policy import Profile
 from packhouse.domain.upload_form import FILETYPES, UploadForm, differences, form_warnings, judge_form, read_form
 from packhouse.domain.versions import canonical
 from packhouse.domain.wording import shown
 from packhouse.errors import Fault, Kind, PackhouseError
 from packhouse.services import placing, upload_rules
-from packhouse.services.indexes import file_limit, profile_of
+from packhouse.services.indexes import file_limit
 from packhouse.services.upload_rules import Candidate, Case
 
 if TYPE_CHECKING:
@@ -237,8 +235,3 @@ def _place(judged: placing.Judged, resources: Resources, identity: Identity, ind
 def _lost_a_race(error: Exception) -> bool:
     """Whether another transaction came first: a unique row is taken, or PostgreSQL broke a ring of waiting ones."""
     return isinstance(error, IntegrityError) or getattr(error.__cause__, "sqlstate", "") in {"40001", "40P01"}
-
-
-def profile_for(index_name: str, settings: Settings) -> tuple[Profile, int]:
-    """The profile of an index and its file limit in bytes, for pages that explain them."""
-    return profile_of(index_name), file_limit(index_name, settings)

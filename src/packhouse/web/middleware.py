@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
@@ -16,6 +17,7 @@ from django.urls import set_script_prefix
 from packhouse.config import Settings
 from packhouse.domain.addresses import is_own_host, split_host
 from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.services.failures import translated
 from packhouse.web import errors
 
 CONTENT_SECURITY_POLICY = (
@@ -70,7 +72,8 @@ class Boundary:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Turn refusals into replies; anything else is a fault of ours and goes on to Django's handler."""
-        return errors.reply(request, exception) if isinstance(exception, PackhouseError) else None
+        refusal = translated(exception) if isinstance(exception, DatabaseError) else exception
+        return errors.reply(request, refusal) if isinstance(refusal, PackhouseError) else None
 
     def process_template_response(self, request: HttpRequest, response: Any) -> Any:
         """A form that was refused is answered 400, or 429 after too many attempts, with the form."""

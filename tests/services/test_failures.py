@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine that fails: the disk is full, the database locked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import DatabaseError, IntegrityError, OperationalError, connection
+from tests.infra import databases
+from tests.infra.clock import TickingClock
+from tests.infra.publishing import Press
+
+from packhouse.catalogue.models import File, JournalEntry, Page
+from packhouse.errors import Kind, PackhouseError
+from packhouse.services import pages, releases
+from packhouse.services.failures import translated
+from packhouse.services.journal import COMMAND
+
+pytestmark = pytest.mark.django_db
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No page may be added to the file: what SQLite says then is what it says on a full disk."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA page_count")
+        cursor.execute(f"PRAGMA max_page_count = {cursor.fetchone()[0]}")
+        try:
+            yield
+        finally:
+            cursor.execute("PRAGMA max_page_count = 1073741823")
+
+
+sqlite_alone = pytest.mark.skipif(databases.wanted() != "sqlite", reason="made full by a pragma of SQLite")
+
+
+@sqlite_alone
+@pytest.mark.django_db(transaction=True)
+def test_decision_11_a_full_disk_refuses_uploads_and_keeps_everything(press: Press) -> None:
+    press.wheel("foo", "1.0")
+    published = 1
+    refusal = None
+    with full_disk():
+        while refusal is None and published < 200:
+            try:
+                press.wheel("foo", f"2.{published}", description="x" * 5000)
+                published += 1
+            except PackhouseError as error:
+                refusal = error
+    assert refusal is not None
+    assert (refusal.kind, refusal.code) == (Kind.FULL, "storage-full")
+    assert File.objects.count() == published
+    assert JournalEntry.objects.filter(kind="file added").count() == published
+    assert press.wheel("foo", "3.0").created
+
+
+@sqlite_alone
+@pytest.mark.django_db(transaction=True)
+def test_decision_11_pages_are_given_that_cannot_be_stored(press: Press) -> None:
+    for number in range(150):
+        press.wheel("foo", f"1.{number}")
+    Page.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM")
+    with full_disk():
+        seen = [pages.read_page("main", project, kind) for project in ("foo", "") for kind in ("html", "json")]
+    assert all(page is not None and page.body for page in seen)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OperationalError("database or disk is full"), Kind.FULL),
+        (OperationalError("database is locked"), Kind.UNAVAILABLE),
+        (OperationalError("disk I/O error"), Kind.UNAVAILABLE),
+        (OperationalError("attempt to write a readonly database"), Kind.UNAVAILABLE),
+        (OperationalError("no such table: x"), None),
+        (IntegrityError("UNIQUE constraint failed"), None),
+    ],
+)
+def test_what_a_database_says(error: DatabaseError, kind: Kind | None) -> None:
+    refusal = translated(error)
+    assert (None if refusal is None else refusal.kind) == kind
+
+
+def test_nothing_is_swallowed_that_is_our_fault(press: Press, clock: TickingClock) -> None:
+    press.wheel("foo", "1.0")
+    assert releases.yank(COMMAND, "foo", "1.0", clock=clock)
