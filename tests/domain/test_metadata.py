@@ -90,6 +90,19 @@ def test_empty_fields_are_absent() -> None:
     assert (value.requires_python, value.license_expression, value.summary) == ("", "", "")
 
 
+def test_hostile_15_unknown_is_absent() -> None:
+    lines = ["Author-email: UNKNOWN", "Home-page: UNKNOWN", "License: UNKNOWN", "Platform: UNKNOWN"]
+    value = core(*lines, description="UNKNOWN\n")
+    assert (value.author_email, value.home_page, value.license, value.platforms, value.description) == (
+        "",
+        "",
+        "",
+        (),
+        "",
+    )
+    assert warnings(*lines, profile=STRICT) == []
+
+
 def test_description_in_a_header_loses_its_indentation() -> None:
     assert core("Description: a\n        b\n        \n          c").description == "a\nb\n\n  c"
     assert core("Description: a\n       |b\n       |  c").description == "a\nb\n  c"

@@ -98,7 +98,15 @@ def read_fields(raw: bytes, found: Findings) -> Fields | None:
         return None
     if body:
         fields.setdefault("description", []).append(body)
-    return {name: values for name, values in fields.items() if _within_limits(name, values, found)}
+    known = {name: _without_unknown(name, values) for name, values in fields.items()}
+    return {name: values for name, values in known.items() if values and _within_limits(name, values, found)}
+
+
+def _without_unknown(name: str, values: list[str]) -> list[str]:
+    """The values without distutils' word for those it was not told."""
+    if name in {"name", "version", "metadata-version"}:
+        return values
+    return [value for value in values if value.strip() != "UNKNOWN"]
 
 
 def _decoded(raw: bytes, found: Findings) -> str | None:
