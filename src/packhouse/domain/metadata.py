@@ -30,6 +30,7 @@ METADATA_VERSIONS = ("1.0", "1.1", "1.2", "2.1", "2.2", "2.3", "2.4", "2.5", "2.
 
 _DEEPEST = 16  # parentheses and brackets within each other
 _MOST_CLAUSES = 300  # of one specifier, marker or licence expression
+_MOST_CLAUSES_IN_ALL = 30_000  # of all values of a field
 _CLAUSES = re.compile(r",|\band\b|\bor\b|\bwith\b", re.IGNORECASE)
 _INDENTED = re.compile(r"^(?: {7}\||\t| {8})", re.MULTILINE)
 
@@ -140,6 +141,8 @@ def _value(name: str, values: list[str], found: Findings) -> Any:
     if name == "keywords":
         return tuple(word.strip() for word in values[0].split(",") if word.strip())
     if name in _JUDGES and not _is_empty(name, values):
+        if not _are_few(name, values, found):
+            return None
         for value in values:
             if not _JUDGES[name](name, value, found):
                 return None
@@ -152,6 +155,19 @@ def _value(name: str, values: list[str], found: Findings) -> Any:
     if name == "import-name" and values == [""]:
         return ()
     return values[0] if attribute == "description" or name in SINGLE else tuple(values)
+
+
+def _are_few(name: str, values: list[str], found: Findings) -> bool:
+    """Whether all values of a field together are little enough work, however simple each may be."""
+    clauses = sum(len(_CLAUSES.findall(value)) for value in values)
+    if clauses <= _MOST_CLAUSES_IN_ALL:
+        return True
+    found.fault(
+        "metadata-field-too-complex",
+        f"All fields {name} together hold {clauses} clauses: expected at most {_MOST_CLAUSES_IN_ALL}; simplify them.",
+        FIELDS[name][0],
+    )
+    return False
 
 
 def _is_empty(name: str, values: list[str]) -> bool:
