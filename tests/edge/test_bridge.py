@@ -65,6 +65,18 @@ def test_a_failing_origin_never_looks_like_success(toy: Server) -> None:
     assert toy.get("/echo").status == 200
 
 
+@pytest.mark.parametrize("path", ["/silent", "/odd"])
+def test_an_origin_without_a_sane_status_is_a_failure(toy: Server, path: str) -> None:
+    assert toy.get(path).status == 500
+
+
+def test_a_generator_that_begins_late_answers_head_as_well(toy: Server) -> None:
+    with toy.connect() as connection:
+        connection.sendall(b"HEAD /broken?1 HTTP/1.1\r\n" + HOST + b"\r\n")
+        answer = read(connection, "HEAD")
+    assert (answer.status, answer.headers["content-length"]) == (200, "2000000")
+
+
 def test_a_refusal_before_the_body_is_read_reaches_a_client_that_sends_on(toy: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", toy.port)
     connection.request("POST", "/refuse", (MEGABYTE for _ in range(40)), {"Content-Length": str(40 * 1024 * 1024)})

@@ -78,6 +78,15 @@ def crash(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     raise RuntimeError("the toy crashes")
 
 
+def silent(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    return [b"no status"]
+
+
+def odd(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    start("99 Odd", [])
+    return []
+
+
 def file(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     start("200 OK", [("Content-Length", "500000")])
     opened = tempfile.NamedTemporaryFile()  # noqa: SIM115 - the server closes it
@@ -100,6 +109,8 @@ ROUTES: dict[str, Callable[[dict[str, Any], Start], Iterable[bytes]]] = {
     "broken": broken,
     "crash": crash,
     "file": file,
+    "silent": silent,
+    "odd": odd,
     "slow": slow,
 }
 

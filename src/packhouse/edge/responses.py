@@ -13,7 +13,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Protocol
 
 from packhouse.domain.headers import Headers
@@ -29,6 +29,7 @@ HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 BODILESS = frozenset({204, 304})
+MAX_STATUS = 599
 
 
 class Watch(Protocol):
@@ -120,12 +121,16 @@ class Answer:
             self._exchange.reply(_slow_body() if slow else reply)
 
     def _send(self, result: Iterable[bytes]) -> None:
+        pieces = iter(result)
+        if not self._status:  # a generator calls `start_response` when it is asked for its first piece
+            pieces = chain(list(islice(pieces, 1)), pieces)
+        if not 200 <= self._status <= MAX_STATUS:
+            raise ValueError(f"The origin's status is {self._status}.")
         if self._environ["REQUEST_METHOD"] == "HEAD" or self._status in BODILESS:
             self._reply(self._replaced() or Reply(self._status, self._own_headers(), None))
             return
         if isinstance(result, FileWrapper) and self._send_file(result):
             return
-        pieces = iter(result)
         beginning, whole = _collect(pieces)
         replaced = self._replaced()
         if replaced is not None:
