@@ -390,6 +390,18 @@ def test_D5_new_projects_are_counted_by_the_hour(strict: None, press: Press, clo
     assert press.wheel("three", "1.0").created
 
 
+def test_hostile_34_a_token_publishes_so_many_files_a_minute(
+    strict: None, press: Press, bobs_press: Press, clock: TickingClock
+) -> None:
+    indexes.set_rule(COMMAND, "main", "uploads_per_minute", 2, clock=clock)
+    press.wheel("one", "1.0")
+    press.wheel("one", "2.0")
+    refused(lambda: press.wheel("one", "3.0"), Kind.TOO_MANY, "uploads-too-many")
+    assert bobs_press.wheel("two", "1.0").created
+    clock.move(minutes=1)
+    assert press.wheel("one", "3.0").created
+
+
 def test_hostile_55_all_spellings_are_one_project(press: Press) -> None:
     press.send(press.form("foo._-bar", "1.0", "foo_bar-1.0-py3-none-any.whl"), wheel("foo--bar", "1.0"))
     press.send(press.form("FOO-Bar", "2.0", "foo_bar-2.0-py3-none-any.whl"), wheel("foo-bar", "2.0"))

@@ -24,7 +24,7 @@ from packhouse.domain.wording import shown
 from packhouse.errors import Fault, Kind, PackhouseError, refuse
 from packhouse.services import access
 from packhouse.services.indexes import profile_from, project_limit_from
-from packhouse.services.journal import Fact
+from packhouse.services.journal import Actor, Fact
 
 if TYPE_CHECKING:
     from packhouse.services.resources import Resources
@@ -93,6 +93,7 @@ def demand(case: Case) -> None:
         _demand_new_name(case)
     may(case.identity, Action.UPLOAD, index=facts.index.right, project=facts.project_right(name)).demand()
     _demand_standing(case.identity, case.profile)
+    _demand_pace(case)
     if facts.project is not None:
         _demand_open(case)
     if facts.file is not None:
@@ -110,6 +111,18 @@ def _demand_standing(identity: Identity, profile: Profile) -> None:
     if profile.needs_two_factor and not identity.two_factor:
         message = f"{who} has no two-factor authentication; set it up on the account page."
         raise refuse(Kind.FORBIDDEN, "two-factor-missing", message)
+
+
+def _demand_pace(case: Case) -> None:
+    """hostile-34: a token publishes so many files a minute, where the index says so."""
+    most = case.profile.uploads_per_minute
+    if most is None or case.identity.token_id is None:
+        return
+    since = case.resources.clock() - timedelta(minutes=1)
+    via = Actor.of(case.identity).via
+    if JournalEntry.objects.filter(at__gt=since, kind=Fact.FILE_ADDED, via=via).count() >= most:
+        message = f"Too many uploads with this token: {most} a minute; wait a minute and go on."
+        raise PackhouseError(Kind.TOO_MANY, Fault("uploads-too-many", message), retry_after=60)
 
 
 def _demand_new_name(case: Case) -> None:
