@@ -31,6 +31,29 @@ def test_a_word_that_is_no_command():
     assert "No such command 'publish'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["serve", "--port", "http"], "Invalid value for '--port': 'http' is not a valid integer range."),
+        (["token", "create"], "Missing argument 'USER'."),
+        (["token", "--colour"], "No such option"),
+        (["index", "create", "x", "--read", "all"], "Invalid value for '--read': 'all' is not one of"),
+    ],
+)
+def test_misuse_is_one_sentence_with_a_way_on(arguments: list[str], sentence: str):
+    done = run_packhouse(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"packhouse: {sentence}")
+    assert "--help'." in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["token"]])
+def test_nothing_asked_for_is_answered_with_the_help(arguments: list[str]):
+    done = run_packhouse(*arguments)
+    assert done.returncode == 2
+    assert "Commands:" in done.stdout + done.stderr
+
+
 def test_completion_knows_the_commands():
     extra = {"_PACKHOUSE_COMPLETE": "bash_complete", "COMP_WORDS": "packhouse to", "COMP_CWORD": "1"}
     assert run_packhouse(extra=extra).stdout == "plain,token\n"

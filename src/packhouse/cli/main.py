@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from packhouse import __version__
 from packhouse.errors import PackhouseError
@@ -62,9 +64,30 @@ def packhouse() -> None:
 def main() -> NoReturn:
     """Run a command. A refusal is one sentence on standard error and exit status 2."""
     try:
-        packhouse(prog_name="packhouse", standalone_mode=True)
-    except PackhouseError as error:
-        for fault in error.faults:
-            print(f"packhouse: {fault.message}", file=sys.stderr)
+        status = packhouse.main(prog_name="packhouse", standalone_mode=False)
+    except NoArgsIsHelpError as help_wanted:
+        help_wanted.show()
         sys.exit(2)
-    sys.exit(0)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "packhouse"
+        _refuse(f"{error.format_message()} See '{path} --help'.")
+    except click.ClickException as error:
+        _refuse(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)  # as shells say of a program that Ctrl-C ended
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no complaint at the end
+        sys.exit(1)
+    except PackhouseError as error:
+        _refuse(*(fault.message for fault in error.faults))
+    except Exception as error:
+        if not type(error).__module__.startswith("django.db"):
+            raise
+        _refuse(f"The database refused: {' '.join(str(error).split())}.")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(*sentences: str) -> NoReturn:
+    for sentence in sentences:
+        print(f"packhouse: {sentence}", file=sys.stderr)
+    sys.exit(2)
