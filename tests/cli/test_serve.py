@@ -136,3 +136,13 @@ def test_a_database_server_that_is_not_there(tmp_path: Path):
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "The PostgreSQL database can't be read" in done.stderr
     assert "cAnArY" not in done.stderr
+
+
+def test_decision_10_temporary_files_of_an_earlier_server_go_at_the_start(start_server: StartServer):
+    server = start_server()
+    server.stop()
+    left = server.data / "blobs" / "tmp" / "left-by-a-crash"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"half a wheel")
+    start_server()
+    assert not left.exists()
