@@ -119,7 +119,7 @@ def test_what_we_ship_with_satisfies_what_we_declare(requirement: str):
     assert ">=" in str(declared.specifier)
 
 
-@pytest.mark.parametrize("file", ["runtime.txt", "build.txt", "test.txt", "clients.txt"])
+@pytest.mark.parametrize("file", ["runtime.txt", "build.txt", "test.txt", "clients.txt", "clients-pdm.txt"])
 def test_every_pinned_requirement_has_hashes_and_no_address(file: str):
     text = (ROOT / "requirements" / file).read_text(encoding="utf-8")
     assert "://" not in text

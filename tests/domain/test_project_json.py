@@ -112,7 +112,7 @@ def test_E1_a_file() -> None:
         "size": 10,
         "upload_time": "2024-01-17T16:53:12",
         "upload_time_iso_8601": "2024-01-17T16:53:12.000005Z",
-        "url": f"https://index.example/base/index/team/files/{'ab' * 32}/my_pkg-2.0%2Bcpu-py3-none-any.whl",
+        "url": f"https://index.example/base/index/team/packages/{'ab' * 32}/my_pkg-2.0%2Bcpu-py3-none-any.whl",
         "yanked": False,
         "yanked_reason": None,
     }

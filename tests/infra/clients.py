@@ -18,11 +18,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ROOT / "requirements/clients.txt"
+APART = {"pdm": ROOT / "requirements/clients-pdm.txt"}
+"""Clients that do not get on with the others."""
 
 
-def folder() -> Path:
-    """The folder `bin` of the clients' environment, made when absent; processes that ask at once wait for one."""
-    digest = hashlib.sha256(PINNED.read_bytes() + sys.version.encode()).hexdigest()[:12]
+def folder(client: str = "") -> Path:
+    """The folder `bin` of a client's environment, made when absent; processes that ask at once wait for one."""
+    pinned = APART.get(client, PINNED)
+    digest = hashlib.sha256(pinned.read_bytes() + sys.version.encode()).hexdigest()[:12]
     kept = (ROOT / ".venv").resolve().parent / ".test"
     kept.mkdir(exist_ok=True)
     place = kept / f"clients-{digest}"
@@ -40,7 +43,7 @@ def folder() -> Path:
                 "--no-input",
                 "--disable-pip-version-check",
             ]
-            subprocess.run([*pip, "--require-hashes", "-r", str(PINNED)], check=True)
+            subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", str(pinned)], check=True)
             (place / "ready").touch()
     return place / "bin"
 
@@ -62,11 +65,11 @@ def run(
 
     Neither the machine's settings for pip and uv nor its proxies reach the client; its caches are below `home`.
     """
-    name, *arguments = command
-    program = shutil.which(name, path=f"{folder()}:{os.defpath}") or name
+    name, *arguments = map(str, command)
+    program = shutil.which(name, path=f"{folder(name)}:{os.defpath}") or name
     environment = {
         "HOME": str(home),
-        "PATH": f"{folder()}:{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{folder(name)}:{os.environ.get('PATH', os.defpath)}",
         "LANG": "C.UTF-8",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",

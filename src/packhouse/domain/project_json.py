@@ -94,8 +94,8 @@ class Addresses:
         return page if version is None else f"{page}{quote(version, safe='')}/"
 
     def file(self, file: FileFacts) -> str:
-        """The file itself."""
-        return f"{self.index}/files/{file.sha256}/{quote(file.filename, safe='')}"
+        """The file itself, below `/packages/`: bandersnatch takes files from nowhere else."""
+        return f"{self.index}/packages/{file.sha256}/{quote(file.filename, safe='')}"
 
 
 def render_project(project: ProjectFacts, addresses: Addresses) -> bytes | None:

@@ -12,7 +12,7 @@ MAIN = "main"
 
 _PAGE = re.compile(r"(?:/index/([a-z0-9][a-z0-9._-]{0,63}))?/simple/(?:([a-z0-9]+(?:-[a-z0-9]+)*)/)?\Z")
 _FILE = re.compile(
-    r"(?:/index/([a-z0-9][a-z0-9._-]{0,63}))?/files/([0-9a-f]{64})/([A-Za-z0-9][A-Za-z0-9._+!-]{0,255})\Z"
+    r"(?:/index/([a-z0-9][a-z0-9._-]{0,63}))?/(?:files|packages)/([0-9a-f]{64})/([A-Za-z0-9][A-Za-z0-9._+!-]{0,255})\Z"
 )
 
 

@@ -41,7 +41,7 @@ def index_routes(prefix: str) -> list[URLPattern]:
         (r"simple/(?P<name>[^/]+)$", simple.add_slash),
         (r"(?:simple|legacy/\+simple)/(?P<name>[^/]+)/$", simple.project),  # hatch asks below the upload address
         (r"simple/(?P<rest>.*)$", simple.unknown),
-        (r"(?:legacy/)?files/(?P<sha256>[0-9a-f]{64})/(?P<filename>[^/]+)$", files.file),
+        (r"(?:legacy/)?(?:files|packages)/(?P<sha256>[0-9a-f]{64})/(?P<filename>[^/]+)$", files.file),
     ]
     return [
         *(reads(prefix + pattern, view, regex=True) for pattern, view in patterns),
