@@ -10,11 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
+import orjson
 from tests.infra.nginx import nginx, process_of
 from tests.infra.server import Server, finish, start
 
@@ -58,10 +60,8 @@ def cases(server: Server) -> list[Case]:
 
 
 def file_of(server: Server, project: str) -> str:
-    import orjson
-
     page = f"/simple/{project}/"
-    listed = orjson.loads(twin.body(server, page, twin.JSON))["files"][0]["url"]
+    listed = str(orjson.loads(twin.body(server, page, twin.JSON))["files"][0]["url"])
     return urlsplit(urljoin(page, listed)).path
 
 
@@ -73,8 +73,6 @@ def ask(case: Case, side: Side, seconds: int) -> load.Measured:
 
 
 def tag(url: str, headers: dict[str, str]) -> str:
-    import urllib.request
-
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as reply:
         return str(reply.headers["ETag"])
 
@@ -82,23 +80,12 @@ def tag(url: str, headers: dict[str, str]) -> str:
 def install(url: str, projects: int, folder: Path) -> float:
     """Seconds of `uv pip install` of the tree, into an empty folder with an empty cache."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        uv = Path(sys.executable).with_name("uv")
-        command = [
-            uv,
-            "pip",
-            "install",
-            "-q",
-            "--no-config",
-            "--index-url",
-            f"{url}/simple/",
-            "--cache-dir",
-            f"{place}/c",
-        ]
-        command += ["--target", f"{place}/t", "--python", sys.executable, stock.TREE.format(0)]
+        command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "-q", "--no-config"]
+        command += ["--index-url", f"{url}/simple/", "--cache-dir", f"{place}/c", "--target", f"{place}/t"]
+        command += ["--python", sys.executable, stock.TREE.format(0)]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("UV_", "PIP_"))}
         began = time.perf_counter()
-        subprocess.run(
-            command, check=True, env={k: v for k, v in os.environ.items() if not k.startswith(("UV_", "PIP_"))}
-        )
+        subprocess.run(command, check=True, env=environment)
         seconds = time.perf_counter() - began
         assert len(list(Path(place, "t").glob("*.dist-info"))) == projects
         return seconds

@@ -199,3 +199,23 @@ def test_hosts_without_a_public_address():
 
 def test_registration_mode_when_not_set():
     assert registration_mode(replace(Settings(), host="192.0.2.1")) == "invited"
+
+
+def test_people_are_told_that_an_address_does_not_do_that(browser: Browser):
+    answer = browser.post("/help/")
+    assert answer.status_code == 405
+    assert "This address does not do that" in answer.content.decode()
+    assert answer["Allow"] == "GET, HEAD"
+    assert Client().post("/help/").content == b""
+
+
+def test_a_fault_of_ours_has_our_page_and_the_number_of_the_request(rf: RequestFactory):
+    import structlog
+
+    with structlog.contextvars.bound_contextvars(request_id="abc123"):
+        answer = errors.server_error(rf.get("/", headers=HTML))
+    said = answer.content.decode()
+    assert answer.status_code == 500
+    assert "The server made a mistake" in said
+    assert "abc123" in said
+    assert "packhouse.css" in said

@@ -50,12 +50,23 @@ class Profile:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Profile:
-        """The profile of plain data; names that are no rule are ignored."""
-        known = {field.name for field in fields(cls)} & values.keys()
-        chosen = {name: values[name] for name in known}
-        if "prohibited_names" in chosen:
-            chosen["prohibited_names"] = tuple(chosen["prohibited_names"])
+        """The profile of plain data; names that are no rule, and values that no rule can have, are ignored."""
+        chosen: dict[str, Any] = {}
+        for field in fields(cls):
+            if field.name in values and _fits(value := values[field.name], field.default):
+                chosen[field.name] = tuple(value) if isinstance(value, list) else value
         return cls(**chosen)
+
+
+def _fits(value: object, default: object) -> bool:
+    """Whether a rule with this default may have this value: numbers are whole and not negative, None is no limit."""
+    if isinstance(default, bool | str):
+        return type(value) is type(default)
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    if value is None:
+        return default is None
+    return type(value) is int and value >= 0
 
 
 PRIVATE = Profile()

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import orjson
+import structlog
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template import loader
 
 from packhouse.errors import Fault, Kind, PackhouseError, refuse
@@ -34,7 +37,7 @@ API_PATHS = ("/simple", "/legacy", "/files/", "/index/", "/pypi", "/_/", "/integ
 
 def reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
     """The reply for whoever asks: a page with a way on for people, `api_reply` for programs."""
-    if request.path_info.startswith(API_PATHS) or "text/html" not in request.headers.get("Accept", ""):
+    if _is_program(request):
         return api_reply(request, error)
     return page_reply(request, error)
 
@@ -43,8 +46,27 @@ def page_reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
     """The reply for people: a page that says what happened and has a way on."""
     status = STATUS[error.kind]
     context = {"status": status, "sentences": [one_line(fault.message) for fault in error.faults]}
+    if status >= 500:
+        context["request_id"] = _request_id()
     body = loader.select_template([f"{status}.html", "error.html"]).render(context, request)
     return with_error_headers(HttpResponse(body, status=status), error)
+
+
+def not_allowed(request: HttpRequest, methods: Iterable[str]) -> HttpResponse:
+    """A method that an address does not know, told as the asker reads it."""
+    if _is_program(request):
+        return HttpResponseNotAllowed(methods)
+    body = loader.render_to_string("405.html", {}, request)
+    return HttpResponseNotAllowed(methods, body, headers={"Cache-Control": "no-store", "Vary": "Accept"})
+
+
+def _is_program(request: HttpRequest) -> bool:
+    return request.path_info.startswith(API_PATHS) or "text/html" not in request.headers.get("Accept", "")
+
+
+def _request_id() -> str:
+    """What the log calls the request being answered (`web.observing`)."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -78,7 +100,7 @@ def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: a fault of ours. Relies on nothing: without the page's template, a bare one is sent."""
-    if request.path_info.startswith(API_PATHS) or "text/html" not in request.headers.get("Accept", ""):
+    if _is_program(request):
         return HttpResponse("Internal error; the server's log says more.\n", status=500, content_type="text/plain")
     return HttpResponse(_fault_page(), status=500)
 
@@ -86,7 +108,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _fault_page() -> str:
     """Our page for faults, rendered without the request, whose session or account may be the fault."""
     try:
-        return str(loader.render_to_string("500.html"))
+        return str(loader.render_to_string("500.html", {"request_id": _request_id()}))
     except Exception:  # noqa: BLE001 - the page that must not fail
         return _FAULT_PAGE
 

@@ -13,11 +13,12 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path, re_path
 
 from packhouse.domain.permissions import Action
 from packhouse.errors import Kind, refuse
+from packhouse.web import errors
 
 View = Callable[..., HttpResponseBase]
 
@@ -48,7 +49,7 @@ def guard(view: View, action: Action, methods: tuple[str, ...]) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in methods:
-            return HttpResponseNotAllowed(methods)
+            return errors.not_allowed(request, methods)
         refusal = _session_refusal(request, action)
         return refusal if refusal is not None else view(request, *args, **kwargs)
 
