@@ -45,8 +45,8 @@ check: $(TOOLS) ## format, lint, types, imports and the fast tests: under a minu
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@PACKHOUSE_TEST_PROFILE=quick $(BIN)/python -m pytest -q -m "$(FAST)"
 
-bench: $(TOOLS) system ## measure ours beside nginx (benchmarks/README.md)
-	@tools/install-system wrk
+bench: SYSTEM := nginx-light wrk
+bench: $(TOOLS) system ## measure ours beside nginx (benchmarks/README.md); BENCH=... are options
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 docs: $(TOOLS) ## check the documentation: links, and that all there is to know is written down

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packhouse beside nginx, which serves the same bytes as plain files: one core for the server, one for the load."""
+"""Packhouse beside nginx: `make bench` measures both in one run and writes docs/performance.md."""

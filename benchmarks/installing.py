@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`uv pip install` of a tree of projects with an empty cache, from both servers in turn."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.processes import LOAD_CPU, pinned
+from benchmarks.scene import Scene
+
+
+def install(scene: Scene) -> None:
+    """Measure seconds for each server and round; raises RuntimeError when an installation is not complete."""
+    for number in range(scene.sizes.installs):
+        for server, (address, _) in scene.servers().items():
+            seconds = _install(f"{address}/simple/", scene.names.tree[0], scene.sizes.tree)
+            scene.note("install", server, round=number, seconds=round(seconds, 4))
+
+
+def _install(index: str, project: str, expected: int) -> float:
+    program = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if program is None:
+        raise RuntimeError("uv is not installed; `make bench` installs it.")
+    with tempfile.TemporaryDirectory() as target:
+        command = [program, "pip", "install", "--quiet", "--no-cache", "--python", sys.executable]
+        command += ["--target", target, "--default-index", index, project]
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("UV_", "PIP_"))}
+        with pinned(LOAD_CPU):
+            began = time.perf_counter()
+            done = subprocess.run(
+                command, env={**kept, "UV_NO_CONFIG": "1"}, capture_output=True, text=True, timeout=120, check=False
+            )
+            seconds = time.perf_counter() - began
+        installed = len(list(Path(target).glob("*.dist-info")))
+    if done.returncode or installed != expected:
+        raise RuntimeError(f"uv installed {installed} of {expected}: {done.stderr}")
+    return seconds

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes as /proc shows them: who belongs to whom, what they cost; and on which processor they run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+SERVER_CPU = 0
+LOAD_CPU = 1
+TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")
+"""Microseconds."""
+
+
+@contextmanager
+def pinned(processor: int) -> Iterator[None]:
+    """Whatever is started meanwhile stays on one processor (on a machine that has it)."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {processor} & before or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def children(process: int) -> list[int]:
+    """The processes that one has started and that still run."""
+    found: list[int] = []
+    for file in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):
+            found.extend(int(word) for word in file.read_text().split())
+    return found
+
+
+def tree(process: int) -> list[int]:
+    """A process and all below it."""
+    return [process, *(p for child in children(process) for p in tree(child))]
+
+
+def cpu_time(process: int) -> float:
+    """Microseconds of processor time, user and system, of a whole tree so far."""
+    return sum(_ticks(p) for p in tree(process)) * TICK
+
+
+def _ticks(process: int) -> int:
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+def memory(process: int) -> int:
+    """Bytes of a whole tree: its proportional set size (PSS), where what is shared counts once."""
+    return sum(_pss(p) for p in tree(process))
+
+
+def _pss(process: int) -> int:
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Uploading as publishing clients do, over one connection that stays open."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from benchmarks.corpus import Wheel
+
+BOUNDARY = "----packhouse-benchmark-4d0a6c"
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Form:
+    """An upload's body, made before the clock runs."""
+
+    filename: str
+    body: bytes
+
+
+def form_of(wheel: Wheel) -> Form:
+    """The form a client sends for a wheel."""
+    fields = {
+        ":action": "file_upload",
+        "protocol_version": "1",
+        "metadata_version": "2.4",
+        "name": wheel.project,
+        "version": wheel.version,
+        "filetype": "bdist_wheel",
+        "pyversion": wheel.filename.split("-")[-3],
+        "summary": f"{wheel.project} is there to be measured",
+        "requires_python": ">=3.8",
+        "description": "x" * 1500,
+        "description_content_type": "text/markdown",
+        "md5_digest": hashlib.md5(wheel.data).hexdigest(),
+        "sha256_digest": hashlib.sha256(wheel.data).hexdigest(),
+        "blake2_256_digest": hashlib.blake2b(wheel.data, digest_size=32).hexdigest(),
+    }
+    head = "".join(
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+        for key, value in fields.items()
+    )
+    head += (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="content"; filename="{wheel.filename}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    return Form(wheel.filename, head.encode() + wheel.data + f"\r\n--{BOUNDARY}--\r\n".encode())
+
+
+class Publisher:
+    """One connection to an upload address."""
+
+    def __init__(self, base: str, token: str) -> None:
+        parts = urlsplit(base)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=SECONDS)
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+            "User-Agent": "packhouse-benchmark",
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def publish(self, form: Form) -> None:
+        """Send one; raises RuntimeError with the server's words when it is refused."""
+        self._connection.request("POST", "/legacy/", form.body, self._headers)
+        reply = self._connection.getresponse()
+        said = reply.read()
+        if reply.status != 200:
+            raise RuntimeError(f"{form.filename}: {reply.status} {said[:500].decode(errors='replace')}")
