@@ -182,3 +182,18 @@ def test_a_search_takes_as_many_queries_for_many_as_for_few(shelf: Press) -> Non
     for number in range(10):
         shelf.wheel(f"http{number}", "1.0", classifier="Topic :: Web")
     assert count() == before <= 4
+
+
+def test_words_that_are_everywhere_are_looked_for_in_fewer_places(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        press.wheel(f"tool{number}", "1.0", summary="A thing", description="for python")
+    press.wheel("python-thing", "1.0", summary="for python", description="x")
+    assert names("python")[0] == "python-thing"
+    assert len(names("python")) == 5
+    for module in ("packhouse.catalogue.activity.searching.MOST", "packhouse.services.search.MOST"):
+        monkeypatch.setattr(module, 5)
+    monkeypatch.setattr("packhouse.services.search.PER_PAGE", 1)
+    assert names("python", per_page=20) == ["python-thing"]
+    assert names("thing", per_page=20) == ["python-thing"]

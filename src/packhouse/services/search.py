@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
 
 from packhouse.catalogue import queries
 from packhouse.catalogue.activity.models import JobPosition, SearchClassifier, SearchDocument
-from packhouse.catalogue.activity.searching import ALIAS, Finder, Question, finder
+from packhouse.catalogue.activity.searching import ALIAS, MOST, SCOPES, Finder, Question, finder
 from packhouse.catalogue.models import Index, JournalEntry, Placement, Project
 from packhouse.domain.permissions import Action, Identity, may
 from packhouse.domain.project_json import FileFacts, ProjectFacts, latest_release
@@ -51,7 +51,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of what was found; `total` counts all pages, `facets` the projects of each classifier."""
+    """One page of what was found; `total` counts all pages (to 5,000), `facets` the projects of each classifier."""
 
     query: str
     classifiers: tuple[str, ...]
@@ -87,7 +87,7 @@ def search(
 
 def _answer(question: Question, query: str, page: int, per_page: int) -> Found:
     engine = finder()
-    total = engine.count(question)
+    question, total = _narrowed(engine, question)
     pages = max(1, min(LAST_PAGE, math.ceil(total / per_page)))
     wanted = max(1, min(page, pages))
     hits = _hits(engine.find(question, per_page, (wanted - 1) * per_page))
@@ -96,6 +96,20 @@ def _answer(question: Question, query: str, page: int, per_page: int) -> Found:
         hits, total = [*hits, *near], total + len(near)
     facets = tuple(engine.facets(question))
     return Found(query, question.classifiers, tuple(hits), total, wanted, pages, facets)
+
+
+def _narrowed(engine: Finder, question: Question) -> tuple[Question, int]:
+    """The question, looking for words that are nearly everywhere in fewer places; and how many it finds."""
+    total = engine.count(question)
+    for scope in SCOPES[1:]:
+        if total < MOST or not question.words:
+            break
+        narrow = replace(question, scope=scope)
+        fewer = engine.count(narrow)
+        if fewer < PER_PAGE:
+            break
+        question, total = narrow, fewer
+    return question, total
 
 
 def _hits(ids: list[int]) -> list[Hit]:

@@ -17,8 +17,10 @@ from django.db import connections
 ALIAS = "activity"
 FACETS = 200
 """Classifiers counted for one search."""
-COUNTED = 5000
-"""Documents whose classifiers are counted."""
+MOST = 5000
+"""Documents that are counted and put in order for one search: what finds more is narrowed (see `Question.scope`)."""
+SCOPES = (0, 1, 2)
+"""Where words are looked for: everywhere; in name, summary and keywords; in the name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Question:
     words: tuple[str, ...]
     name: str = ""
     classifiers: tuple[str, ...] = ()
+    scope: int = 0
 
 
 class Finder(Protocol):
@@ -41,7 +44,7 @@ class Finder(Protocol):
         """The documents found, best first."""
 
     def count(self, question: Question) -> int:
-        """How many are found."""
+        """How many are found; at most `MOST`."""
 
     def facets(self, question: Question) -> list[tuple[str, int]]:
         """The classifiers of what is found and how many documents have each, most first."""
@@ -71,7 +74,7 @@ class _Searching:
     matched = ""  # a condition with one parameter: the words
     best = ""  # an expression to sort by, best first
 
-    def match(self, words: tuple[str, ...]) -> str:
+    def match(self, question: Question) -> str:
         """The words as this database's full-text query."""
         raise NotImplementedError
 
@@ -80,7 +83,7 @@ class _Searching:
         values: list[Any] = list(question.indexes)
         if question.words:
             conditions.append(self.matched)
-            values.append(self.match(question.words))
+            values.append(self.match(question))
         for classifier in question.classifiers:
             conditions.append("d.id IN (SELECT document_id FROM activity_searchclassifier WHERE classifier = %s)")
             values.append(classifier)
@@ -110,16 +113,21 @@ class _Searching:
     def count(self, question: Question) -> int:
         """See `Finder.count`."""
         where, values = self._where(question)
-        return int(_rows(f"SELECT count(*) FROM {self._source(question)} WHERE {where}", values)[0][0])
+        found = f"SELECT d.id FROM {self._source(question)} WHERE {where} LIMIT {MOST}"
+        return int(_rows(f"SELECT count(*) FROM ({found}) AS found", values)[0][0])
 
     def facets(self, question: Question) -> list[tuple[str, int]]:
         """See `Finder.facets`."""
         where, values = self._where(question)
-        found = f"SELECT d.id FROM {self._source(question)} WHERE {where} LIMIT {COUNTED}"
+        found = f"SELECT d.id FROM {self._source(question)} WHERE {where} LIMIT {MOST}"
         statement = f"""
             SELECT classifier, count(*) FROM activity_searchclassifier WHERE document_id IN ({found})
             GROUP BY classifier ORDER BY count(*) DESC, classifier LIMIT {FACETS}"""
         return [(classifier, int(number)) for classifier, number in _rows(statement, values)]
+
+
+_COLUMNS = ("{name summary keywords description} :", "{name summary keywords} :", "{name} :")
+_WEIGHTS = ("", "ABC", "A")
 
 
 class _Sqlite(_Searching):
@@ -128,9 +136,10 @@ class _Sqlite(_Searching):
     matched = "activity_searchtext MATCH %s"
     best = "bm25(activity_searchtext, 10.0, 4.0, 3.0, 1.0)"
 
-    def match(self, words: tuple[str, ...]) -> str:
+    def match(self, question: Question) -> str:
         """Every word, each as the beginning of one."""
-        return " AND ".join(f'"{word}"*' for word in words)
+        words = " AND ".join(f'"{word}"*' for word in question.words)
+        return f"{_COLUMNS[question.scope]} ({words})"
 
     def _source(self, question: Question) -> str:
         if not question.words:
@@ -155,12 +164,12 @@ class _Postgresql(_Searching):
     matched = "d.vector @@ to_tsquery('simple', %s)"
     best = "-ts_rank_cd(d.vector, to_tsquery('simple', %s))"
 
-    def match(self, words: tuple[str, ...]) -> str:
+    def match(self, question: Question) -> str:
         """Every word, each as the beginning of one."""
-        return " & ".join(f"'{word}':*" for word in words)
+        return " & ".join(f"'{word}':*{_WEIGHTS[question.scope]}" for word in question.words)
 
     def _rank(self, question: Question) -> list[Any]:
-        return [self.match(question.words)] if question.words else []
+        return [self.match(question)] if question.words else []
 
     def similar(self, indexes: tuple[str, ...], typed: str, grams: Iterable[str], limit: int) -> list[int]:
         """See `Finder.similar`."""
