@@ -165,3 +165,9 @@ def test_every_make_target_is_documented():
     targets = set(re.findall(r"^([a-z-]+):.*## ", text("Makefile"), re.MULTILINE)) - {"help"}
     assert targets
     assert [t for t in sorted(targets) if f"`make {t}" not in text("CONTRIBUTING.md")] == []
+
+
+def test_documents_named_in_the_source_exist():
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "src").rglob("*.html")]
+    named = {name for file in sources for name in re.findall(r"docs/[\w/-]+\.md", file.read_text(encoding="utf-8"))}
+    assert {name for name in named if not (ROOT / name).exists()} == set()
