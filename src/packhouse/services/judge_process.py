@@ -20,13 +20,14 @@ import socket
 import struct
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
 
 import orjson
 
 from packhouse.domain.judgement import judge_file
-from packhouse.domain.policy import Profile
+from packhouse.domain.policy import PRIVATE, STRICT, Profile
 from packhouse.domain.readme import render_description
 from packhouse.services import sandbox
 
@@ -54,8 +55,7 @@ def main(control: int, lock: int) -> None:
         return
     os.chdir("/")
     sandbox.leave_network()
-    _warm_up()
-    Nursery(control, (held, lock)).run()
+    Nursery(control, (held, lock), _warm_up()).run()
 
 
 def _close_others(kept: set[int]) -> None:
@@ -66,22 +66,50 @@ def _close_others(kept: set[int]) -> None:
                 os.close(descriptor)
 
 
-def _warm_up() -> None:
-    """Do once what every child would do first, so that all share its memory."""
+def _warm_up() -> bytes:
+    """Do once what every child would do first, so that all share its memory; returns a wheel to try."""
     render_description("# a\n\n```python\nx = 1\n```\n", "text/markdown")
     render_description("a\n=\n\n.. code:: python\n\n   x = 1\n", "text/x-rst")
-    judge_file(io.BytesIO(b""), "a-1.0-py3-none-any.whl", Profile())
+    sample = _make_sample()
+    _judge_sample(sample)
+    _judge_sample(sample, STRICT)
+    judge_file(io.BytesIO(sample), "a-1.0.tar.gz", PRIVATE)
     gc.collect()
     gc.freeze()
+    return sample
+
+
+_SAMPLE = {
+    "METADATA": "Metadata-Version: 2.4\nName: a\nVersion: 1.0\nRequires-Dist: b>=1; extra == 'c'\nProvides-Extra: c\n"
+    "License-Expression: MIT\nRequires-Python: >=3\nDescription-Content-Type: text/markdown\nDynamic: License-File\n"
+    "Classifier: Programming Language :: Python\nAuthor-Email: a@example.org\nProject-URL: A, https://example.org\n",
+    "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "entry_points.txt": "[console_scripts]\na = a:a\n",
+    "RECORD": "a-1.0.dist-info/METADATA,sha256=x,1\n",
+}
+
+
+def _make_sample() -> bytes:
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in _SAMPLE.items():
+            archive.writestr(f"a-1.0.dist-info/{name}", text)
+    return wheel.getvalue()
+
+
+def _judge_sample(wheel: bytes, profile: Profile = PRIVATE) -> None:
+    """Judge a small wheel, so that whatever is done at the first time only is done."""
+    orjson.dumps(judge_file(io.BytesIO(wheel), "a-1.0-py3-none-any.whl", profile).as_dict())
 
 
 class Nursery:
     """Children that wait, children at work, and their ends."""
 
-    def __init__(self, control: int, private: tuple[int, ...]) -> None:
-        """Children take requests from the socket `control` and close the descriptors `private`."""
+    def __init__(self, control: int, private: tuple[int, ...], sample: bytes) -> None:
+        """Children take requests from the socket `control`, close the descriptors `private`, and first try `sample`."""
         self._control = control
         self._private = private
+        self._sample = sample
         self._filter = sandbox.make_filter()
         self._idle: set[int] = set()
         self._busy: dict[int, float] = {}  # process -> when it must have ended
@@ -121,7 +149,7 @@ class Nursery:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for descriptor in (*self._private, self._told, self._woken, self._wake):
                 os.close(descriptor)
-            status = work(self._control, self._tell, self._filter)
+            status = work(self._control, self._tell, self._filter, self._sample)
         finally:
             os._exit(status)
 
@@ -160,8 +188,15 @@ def _read_all(pipe: int) -> bytes:
     return b""
 
 
-def work(control: int, tell: int, filter_: sandbox.Filter | None) -> int:
-    """Take one request, give up all rights, and answer it; returns the exit status."""
+def work(control: int, tell: int, filter_: sandbox.Filter | None, sample: bytes) -> int:
+    """Give up all rights, wait for one request, and answer it; returns the exit status.
+
+    What costs time without a request is done before one comes: the filter, and touching the memory that is shared.
+    """
+    _silence()
+    gc.disable()
+    sandbox.forbid(filter_)
+    _judge_sample(sample)
     with socket.socket(fileno=control) as requests:
         data, descriptors, _, _ = socket.recv_fds(requests, LARGEST_REQUEST, 2)
     if not data:
@@ -170,13 +205,10 @@ def work(control: int, tell: int, filter_: sandbox.Filter | None) -> int:
     request = orjson.loads(data)
     os.write(tell, _BUSY.pack(os.getpid(), request["wall_seconds"] + RENDER_SECONDS))
     os.close(tell)
-    _silence()
-    gc.disable()
     _send(answer, b"S")
     sandbox.limit(
         memory=int(request["memory"]), cpu_seconds=request["cpu_seconds"], wall_seconds=request["wall_seconds"]
     )
-    sandbox.forbid(filter_)
     _judge(file, answer, request)
     return 0
 
