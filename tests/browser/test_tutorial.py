@@ -90,7 +90,10 @@ def test_the_whole_life_of_a_project(browser: Browser, live: Server, tmp_path: P
     register(page, live)
     token = make_token(page, live, "laptop")
 
-    filename, data = make_wheel("tutorial-project", "1.0", summary="A first project", description="# Hello\n\nworld")
+    lines = ["Description-Content-Type: text/markdown"]
+    filename, data = make_wheel(
+        "tutorial-project", "1.0", summary="A first project", description="# Hello\n\nworld", lines=lines
+    )
     wheel = tmp_path / filename
     wheel.write_bytes(data)
     published = uv_publish(live, wheel, token, tmp_path / "cache")
