@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver
 from packhouse.domain.permissions import Action
 from packhouse.web import (
     assets,
+    audience,
     documents,
     errors,
     files,
@@ -94,6 +95,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     reads("rss/project/<str:name>/releases.xml", documents.releases_feed, "feed-releases"),
     route(r"^(?:pypi/?|RPC2)$", xmlrpc.endpoint, action=Action.READ, methods=("POST",), regex=True),
     # what machines ask
+    route("_/audience", audience.ask, action=Action.READ),
     route("healthz", health.healthz, action=Action.ANYONE),
     route("readyz", health.readyz, action=Action.ANYONE),
     route("metrics", metrics.metrics, action=Action.ANYONE),  # judges for itself: scrapers have no session
