@@ -102,7 +102,11 @@ def test_the_whole_life_of_a_project(browser: Browser, live: Server, tmp_path: P
     page.goto(live.url)
     page.get_by_role("searchbox").fill("tutorial")
     page.keyboard.press("Enter")
-    page.get_by_role("link", name=re.compile("tutorial-project")).first.click()
+    found = page.get_by_role("link", name=re.compile("tutorial-project"))
+    deadline = time.monotonic() + 20
+    while not found.count() and time.monotonic() < deadline:  # search follows the journal a moment behind
+        page.reload()
+    found.first.click()
     expect(page).to_have_url(re.compile(r"/project/tutorial-project/$"))
     expect(page.get_by_role("heading", name="Hello")).to_be_visible()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from defusedxml import ElementTree
 
-ON_BOTH = ("tests/catalogue", "tests/services", "tests/http")
+ON_BOTH = ("tests/catalogue", "tests/services")
 SQLITE_ALONE = ("--ignore=tests/catalogue/test_sqlite.py",)
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -34,6 +34,7 @@ from tests.infra import databases
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 START_SECONDS = 20.0
 STOP_SECONDS = 40.0
+GONE_SECONDS = 3.0
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -172,7 +173,11 @@ class Server:
     def left_behind(self) -> list[str]:
         """What should not be there after the end: processes of its group, temporary files."""
         found = [str(file) for file in (self.data / "blobs" / "tmp").glob("*")]
+        deadline = time.monotonic() + GONE_SECONDS  # a child that was told to end may take a moment to be gone
         with contextlib.suppress(ProcessLookupError):
+            while time.monotonic() < deadline:
+                os.killpg(self.process.pid, 0)
+                time.sleep(0.02)
             os.killpg(self.process.pid, signal.SIGKILL)
             found.append(f"a process of group {self.process.pid}")
         return found
