@@ -202,3 +202,40 @@ def test_the_archive_stays_as_it_is(judge: SandboxedJudge, tmp_path: Path) -> No
     made = make_sdist("foo", "1.0")
     ask(judge, tmp_path, made)
     assert (tmp_path / "upload").read_bytes() == made[1]
+
+
+LATE = r"""
+Hi
+==
+
+.. |today| date::
+
+Of |today|, :math:`x` and :sub:`y`. [1]_
+
+.. code:: haskell
+
+   x = 1
+
+.. epigraph::
+
+   y
+
+.. image:: https://example.org/x.svg
+
+.. csv-table:: Table
+
+   a, b
+
+.. math:: \\frac{1}{2}
+
+.. contents::
+
+.. [1] Note
+"""
+
+
+def test_what_is_needed_late_can_still_be_loaded(judge: SandboxedJudge, tmp_path: Path) -> None:
+    judgement = ask(judge, tmp_path, make_wheel("foo", "1.0", lines=RST, description=LATE))
+    assert judgement.description_html is not None
+    assert '<span class="' in judgement.description_html
+    assert "<table>" in judgement.description_html

@@ -93,7 +93,9 @@ def test_reading_goes_on(tmp_path: Path) -> None:
     ids=["memory", "cpu", "wall", "files"],
 )
 def test_limits(limits: str, deed: str, tmp_path: Path) -> None:
-    done = run(f"sandbox.limit({limits})\n{deed}\nprint('survived')", str(tmp_path / "file"))
+    done = run(
+        f"sandbox.limit(in_use=sandbox.address_space(), {limits})\n{deed}\nprint('survived')", str(tmp_path / "file")
+    )
     assert done.returncode != 0
     assert "survived" not in done.stdout
 
@@ -113,3 +115,31 @@ else:
     if "not permitted" in done.stdout:
         pytest.skip("this machine permits no network of one's own")
     assert done.stdout == "unreachable 101\n", done
+
+
+def test_only_some_files_can_be_seen(tmp_path: Path) -> None:
+    for folder in ("open", "closed"):
+        tmp_path.joinpath(folder).mkdir()
+        tmp_path.joinpath(folder, "file").write_text(folder)
+    done = run(
+        """
+import os.path
+top = sys.argv[2]
+if not sandbox.see_only([top + "/open", top + "/missing"]):
+    print("no such thing here"); sys.exit(0)
+print(open(top + "/open/file").read(), os.listdir(top + "/open"))
+for deed in (
+    lambda: open(top + "/closed/file"), lambda: open(top + "/open/file", "w"), lambda: open(top + "/open/new", "w"),
+    lambda: os.listdir(top), lambda: open("/etc/passwd"), lambda: open("/proc/self/environ"),
+    lambda: open(top + "/open/../closed/file"),
+):
+    try:
+        deed()
+    except PermissionError:
+        print("refused")
+""",
+        str(tmp_path),
+    )
+    if "no such thing" in done.stdout:
+        pytest.skip("this kernel has no Landlock")
+    assert done.stdout == "open ['file']\n" + "refused\n" * 7, done

@@ -55,7 +55,16 @@ def main(control: int, lock: int) -> None:
         return
     os.chdir("/")
     sandbox.leave_network()
-    Nursery(control, (held, lock), _warm_up()).run()
+    sample = _warm_up()
+    nursery = Nursery(control, (held, lock), sample)
+    sandbox.see_only(_folders_of_modules())
+    nursery.run()
+
+
+def _folders_of_modules() -> set[str]:
+    """The folders that modules were loaded from, for more may be wanted: the libraries, never the data folder."""
+    files = [str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
+    return {folder for folder in sys.path if any(file.startswith(f"{folder}/") for file in files)}
 
 
 def _close_others(kept: set[int]) -> None:
@@ -69,7 +78,7 @@ def _close_others(kept: set[int]) -> None:
 def _warm_up() -> bytes:
     """Do once what every child would do first, so that all share its memory; returns a wheel to try."""
     render_description("# a\n\n```python\nx = 1\n```\n", "text/markdown")
-    render_description("a\n=\n\n.. code:: python\n\n   x = 1\n", "text/x-rst")
+    render_description("a\n=\n\n.. code:: python\n\n   x = 1\n\n.. image:: https://a.example/b.png\n", "text/x-rst")
     sample = _make_sample()
     _judge_sample(sample)
     _judge_sample(sample, STRICT)
@@ -111,6 +120,8 @@ class Nursery:
         self._private = private
         self._sample = sample
         self._filter = sandbox.make_filter()
+        self._in_use = sandbox.address_space()
+        self._null = os.open(os.devnull, os.O_RDWR)
         self._idle: set[int] = set()
         self._busy: dict[int, float] = {}  # process -> when it must have ended
         self._told, self._tell = os.pipe()
@@ -149,9 +160,21 @@ class Nursery:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for descriptor in (*self._private, self._told, self._woken, self._wake):
                 os.close(descriptor)
-            status = work(self._control, self._tell, self._filter, self._sample)
+            status = self._work()
         finally:
             os._exit(status)
+
+    def _work(self) -> int:
+        """Be a child: give up all rights, wait for one request, and answer it; returns the exit status.
+
+        What costs time without a request is done before one comes: the filter, and touching the shared memory.
+        """
+        for descriptor in range(3):
+            os.dup2(self._null, descriptor)  # whatever is printed from now on is lost
+        gc.disable()
+        sandbox.forbid(self._filter)
+        _judge_sample(self._sample)
+        return work(self._control, self._tell, self._in_use)
 
     def _note_busy(self) -> None:
         _read_all(self._woken)
@@ -188,15 +211,8 @@ def _read_all(pipe: int) -> bytes:
     return b""
 
 
-def work(control: int, tell: int, filter_: sandbox.Filter | None, sample: bytes) -> int:
-    """Give up all rights, wait for one request, and answer it; returns the exit status.
-
-    What costs time without a request is done before one comes: the filter, and touching the memory that is shared.
-    """
-    _silence()
-    gc.disable()
-    sandbox.forbid(filter_)
-    _judge_sample(sample)
+def work(control: int, tell: int, in_use: int) -> int:
+    """Take one request and answer it, within its limits; returns the exit status."""
     with socket.socket(fileno=control) as requests:
         data, descriptors, _, _ = socket.recv_fds(requests, LARGEST_REQUEST, 2)
     if not data:
@@ -207,18 +223,13 @@ def work(control: int, tell: int, filter_: sandbox.Filter | None, sample: bytes)
     os.close(tell)
     _send(answer, b"S")
     sandbox.limit(
-        memory=int(request["memory"]), cpu_seconds=request["cpu_seconds"], wall_seconds=request["wall_seconds"]
+        memory=int(request["memory"]),
+        in_use=in_use,
+        cpu_seconds=request["cpu_seconds"],
+        wall_seconds=request["wall_seconds"],
     )
     _judge(file, answer, request)
     return 0
-
-
-def _silence() -> None:
-    """Whatever is printed from now on is lost."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in range(3):
-        os.dup2(null, descriptor)
-    os.close(null)
 
 
 def _judge(file: int, answer: int, request: dict[str, Any]) -> None:
