@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""XML-RPC for mirrors (standards E6; read-apis 3.5; hostile-250)."""
+
+from __future__ import annotations
+
+import time
+import xmlrpc.client
+from typing import Any
+
+import pytest
+from tests.http.client import Site, fresh, wheel
+
+
+def call(site: Site, method: str, *arguments: Any, path: str = "/pypi") -> Any:
+    """Call a method; its result, or the Fault."""
+    body = xmlrpc.client.dumps(arguments, method, allow_none=True).encode()
+    answer = site.ask(path, "POST", body, content_type="text/xml")
+    assert (answer.status, answer.type) == (200, "text/xml")
+    try:
+        return xmlrpc.client.loads(answer.body)[0][0]
+    except xmlrpc.client.Fault as fault:
+        return fault
+
+
+def test_E6_changelog(site: Site):
+    name = fresh()
+    before = call(site, "changelog_last_serial") or 0
+    site.publish(wheel(name, "1.0"))
+    site.publish(wheel(name, "2.0"))
+    changes = call(site, "changelog_since_serial", before)
+    serials = [serial for *_, serial in changes]
+    assert serials == sorted(set(serials))
+    assert serials[0] > before
+    assert serials[-1] <= call(site, "changelog_last_serial")
+    ours = [(version, action) for changed, version, _, action, _ in changes if changed == name]
+    assert [action for version, action in ours if version == "1.0"] == [
+        "new release",
+        f"add py3 file {name.replace('-', '_')}-1.0-py3-none-any.whl",
+    ]
+    assert (None, "create") in ours
+    assert all(abs(at - time.time()) < 120 for _, _, at, _, _ in changes)
+    assert call(site, "changelog_since_serial", serials[-1]) == []
+
+
+def test_E6_serials_agree_with_the_simple_pages(shelf: Site):
+    serials = call(shelf, "list_packages_with_serial")
+    listed = {p["name"].lower(): p["_last-serial"] for p in shelf.json("/simple/")["projects"]}
+    assert {name.lower().replace(".", "-").replace("_", "-") for name in serials} == {
+        name.replace(".", "-").replace("_", "-") for name in listed
+    }
+    assert int(shelf.ask("/simple/shelf-sample-project/")["x-pypi-last-serial"]) in serials.values()
+
+
+def test_E6_roles(shelf: Site):
+    assert call(shelf, "package_roles", "shelf-sample-project") == [["Owner", shelf.owner.name]]
+
+
+@pytest.mark.parametrize("path", ["/pypi", "/pypi/", "/RPC2"])
+def test_E6_addresses(site: Site, path: str):
+    assert isinstance(call(site, "changelog_last_serial", path=path), int | None)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "code"),
+    [
+        ("changelog", (0,), -32500),
+        ("system.multicall", ([],), -32500),
+        ("search", ({"name": "x"},), -32500),
+        ("list_packages", (), -32500),
+        ("package_releases", ("x",), -32500),
+        ("release_data", ("x", "1"), -32500),
+        ("top_packages", (), -32500),
+        ("no.such.method", (), -32601),
+        ("changelog_since_serial", ("x",), -32602),
+        ("changelog_since_serial", (True,), -32602),
+        ("changelog_since_serial", (), -32602),
+    ],
+)
+def test_E6_faults(site: Site, method: str, arguments: tuple[Any, ...], code: int):
+    fault = call(site, method, *arguments)
+    assert isinstance(fault, xmlrpc.client.Fault)
+    assert fault.faultCode == code
+    assert fault.faultString
+
+
+LAUGHS = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;">]>'
+OUTSIDE = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+METHOD = (
+    b"<methodCall><methodName>package_roles</methodName><params><param><value>&a;</value></param></params></methodCall>"
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(LAUGHS + METHOD, id="laughs"),
+        pytest.param(OUTSIDE + METHOD, id="external"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"<methodCall>", id="cut"),
+        pytest.param(b"{}", id="json"),
+        pytest.param(b"<a>" * 10_000, id="deep"),
+        pytest.param(b"<methodCall><methodName>" + b"x" * 100_000, id="long"),
+        pytest.param(b"<methodCall><methodName></methodName></methodCall>", id="no-method"),
+    ],
+)
+def test_hostile_250_bodies_that_are_no_calls(site: Site, body: bytes):
+    answer = site.ask("/pypi", "POST", body, content_type="text/xml")
+    assert answer.status == 400
+    assert b"root:" not in answer.body
+
+
+@pytest.mark.parametrize("path", ["/pypi", "/RPC2"])
+def test_E6_only_posted_to(site: Site, path: str):
+    assert site.ask(path).status == 405
