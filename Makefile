@@ -38,7 +38,7 @@ test: $(TOOLS) system ## install what is missing and run every test but the long
 test-full: $(TOOLS) system ## run every test there is
 	@$(BIN)/python -m tests.infra.run --full
 
-check: $(TOOLS) ## format, lint, types, imports and the fast tests: under a minute
+check: $(TOOLS) ## format, lint, types, imports and the fast tests
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
