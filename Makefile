@@ -75,12 +75,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.runtime-ready: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what Packhouse needs (the first time takes a minute) ..."
-	@$(PIP) --require-hashes -r requirements/runtime.txt
-	@$(PIP) --require-hashes -r requirements/build.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/runtime.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/build.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.tools-ready: requirements/test.txt $(VENV)/.runtime-ready
 	@echo "Installing what the tests need ..."
-	@$(PIP) --require-hashes -r requirements/test.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/test.txt
 	@touch $@

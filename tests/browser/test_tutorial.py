@@ -102,10 +102,11 @@ def test_the_whole_life_of_a_project(browser: Browser, live: Server, tmp_path: P
     page.goto(live.url)
     page.get_by_role("searchbox").fill("tutorial")
     page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/search/"))
     found = page.get_by_role("link", name=re.compile("tutorial-project"))
     deadline = time.monotonic() + 20
     while not found.count() and time.monotonic() < deadline:  # search follows the journal a moment behind
-        page.reload()
+        page.goto(page.url)
     found.first.click()
     expect(page).to_have_url(re.compile(r"/project/tutorial-project/$"))
     expect(page.get_by_role("heading", name="Hello")).to_be_visible()
