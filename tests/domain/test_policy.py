@@ -10,13 +10,19 @@ from pathlib import Path
 import pytest
 
 from packhouse.domain.policy import PRIVATE, PROFILES, STRICT, Profile
+from packhouse.domain.rules import RULES, value_of
 
 GUIDE = Path(__file__).parents[2] / "docs/administrator.md"
 
 
-def test_each_rule_is_in_the_administrators_guide() -> None:
-    documented = re.findall(r"^\| `([a-z_]+)` \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(documented) == sorted({field.name for field in fields(Profile)} - {"name"})
+def test_the_administrators_guide_lists_each_rule_with_its_values() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \| ([^|]+) \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
+    assert documented == [(key, value_of(PRIVATE, key), value_of(STRICT, key)) for key in RULES]
+
+
+def test_each_field_of_a_profile_is_a_rule() -> None:
+    assert list(RULES) == [field.name for field in fields(Profile) if field.name != "name"]
 
 
 @pytest.mark.parametrize("profile", PROFILES.values())
@@ -40,3 +46,5 @@ def test_single_rules_count() -> None:
     changed = Profile.from_dict(STRICT.as_dict() | {"closes_after_days": None, "prohibited_names": ["a"]})
     assert (changed.closes_after_days, changed.prohibited_names, changed.allow_direct_urls) == (None, ("a",), False)
     assert Profile.from_dict({"closes_after_days": 7}).closes_after_days == 7
+    assert Profile.from_dict(STRICT.as_dict() | {"closes_after_days": "none"}).closes_after_days is None
+    assert Profile.from_dict({"largest_unpacked": "none"}) == PRIVATE

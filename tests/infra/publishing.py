@@ -31,6 +31,7 @@ class Press:
         self.resources = resources
         self.identity = identity
         self.index = index
+        self.address = ""
 
     def form(self, name: str, version: str, filename: str, /, **fields: str) -> UploadForm:
         """The form a tool would send."""
@@ -45,7 +46,7 @@ class Press:
         incoming = self.resources.blobs.incoming()
         try:
             incoming.write(data)
-            return uploads.publish(form, incoming, self.resources, self.identity, self.index)
+            return uploads.publish(form, incoming, self.resources, self.identity, self.index, address=self.address)
         finally:
             incoming.discard()
 
@@ -53,6 +54,14 @@ class Press:
         """Publish a small wheel."""
         filename = f"{name.lower().replace('-', '_').replace('.', '_')}-{version}-{tags}.whl"
         return self.send(self.form(name, version, filename), wheel(name, version, payload, **headers))
+
+    def wheel_from(self, address: str, name: str, version: str = "1.0") -> Outcome:
+        """Publish a small wheel from an address."""
+        self.address, before = address, self.address
+        try:
+            return self.wheel(name, version)
+        finally:
+            self.address = before
 
     def sdist(self, name: str, version: str, payload: str = "", **headers: str) -> Outcome:
         """Publish a small sdist."""

@@ -390,6 +390,61 @@ def test_D5_new_projects_are_counted_by_the_hour(strict: None, press: Press, clo
     assert press.wheel("three", "1.0").created
 
 
+def test_D5_hostile_272_new_projects_are_counted_by_address_too(
+    strict: None, press: Press, bobs_press: Press, clock: TickingClock
+) -> None:
+    indexes.set_rule(COMMAND, "main", "new_projects_per_hour_from_address", 2, clock=clock)
+    for who, name, address in (
+        (press, "one", "2001:db8:1:2::5"),
+        (bobs_press, "two", "2001:db8:1:2:ffff::9"),
+        (bobs_press, "three", "2001:db8:1:3::9"),
+    ):
+        assert who.wheel_from(address, name).created
+    with pytest.raises(PackhouseError) as caught:
+        press.wheel_from("2001:db8:1:2::7", "four")
+    assert (caught.value.kind, caught.value.code) == (Kind.TOO_MANY, "projects-too-many")
+    assert caught.value.message.startswith("Too many new projects created")
+    assert 0 < (caught.value.retry_after or 0) <= 3600
+    assert press.wheel_from("2001:db8:1:2::7", "one", "2.0").created, "a project that is there is not counted"
+    clock.move(hours=1)
+    assert press.wheel_from("2001:db8:1:2::7", "four").created
+
+
+def test_D5_addresses_are_kept_only_where_they_are_counted(press: Press, clock: TickingClock) -> None:
+    press.wheel_from("203.0.113.9", "one")
+    indexes.set_rule(COMMAND, "main", "new_projects_per_hour_from_address", 9, clock=clock)
+    press.wheel_from("::ffff:203.0.113.9", "two")
+    details = JournalEntry.objects.filter(kind="project created").order_by("serial").values_list("detail", flat=True)
+    assert [detail.get("address") for detail in details] == [None, "203.0.113.9"]
+
+
+def test_D5_none_may_be_made_and_when_to_come_again(strict: None, press: Press, clock: TickingClock) -> None:
+    indexes.set_rule(COMMAND, "main", "new_projects_per_hour", 0, clock=clock)
+    refused(lambda: press.wheel("one", "1.0"), Kind.TOO_MANY, "projects-too-many")
+    indexes.set_rule(COMMAND, "main", "new_projects_per_hour", 1, clock=clock)
+    press.wheel("one", "1.0")
+    clock.move(minutes=50)
+    with pytest.raises(PackhouseError) as caught:
+        press.wheel("two", "1.0")
+    assert 500 < (caught.value.retry_after or 0) <= 600
+    assert "10 minutes" in caught.value.message
+
+
+def test_D3_D4_D5_come_before_the_name_of_a_new_project(press: Press, clock: TickingClock) -> None:
+    indexes.set_rule(COMMAND, "main", "profile", "strict", clock=clock)
+    refused(lambda: press.wheel("xml", "1.0"), Kind.FORBIDDEN, "two-factor-missing")
+    indexes.set_rule(COMMAND, "main", "needs_two_factor", False, clock=clock)
+    indexes.set_rule(COMMAND, "main", "new_projects_per_hour", 0, clock=clock)
+    refused(lambda: press.wheel("xml", "1.0"), Kind.TOO_MANY, "projects-too-many")
+
+
+def test_hostile_56_lookalikes_are_warned_of_in_private(press: Press) -> None:
+    press.wheel("solo", "1.0")
+    codes = [fault.code for fault in press.wheel("s0-1o", "1.0").warnings]
+    assert "name-lookalike" in codes
+    assert "name-lookalike" not in [fault.code for fault in press.wheel("s0-1o", "2.0").warnings]
+
+
 def test_hostile_34_a_token_publishes_so_many_files_a_minute(
     strict: None, press: Press, bobs_press: Press, clock: TickingClock
 ) -> None:

@@ -70,7 +70,7 @@ def _names(text: str) -> list[str]:
 
 _FIELDS = _names(
     "filename packagetype python_version sha256 blake2b_256 md5 size uploaded_at requires_python metadata_sha256"
-    " metadata_served metadata release__version uploaded_by__username"
+    " metadata_served metadata warnings release__version uploaded_by__username"
 )
 
 
@@ -97,6 +97,7 @@ def _file(row: dict[str, Any]) -> FileFacts:
         metadata_sha256=row["file__metadata_sha256"] if row["file__metadata_served"] else None,
         yanked=row["yanked"],
         core=row["file__metadata"],
+        warnings=tuple(row["file__warnings"] or ()),
     )
 
 

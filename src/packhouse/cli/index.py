@@ -10,7 +10,7 @@ from packhouse.cli.options import data_option
 
 @click.group()
 def index() -> None:
-    """Make and show indexes, and say who may read them."""
+    """Make and show indexes, set their rules, and say who may read them."""
 
 
 @index.command()
@@ -62,11 +62,12 @@ def list_(data: str | None) -> None:
 @click.argument("name")
 @data_option
 def show(name: str, data: str | None) -> None:
-    """Show an index: who may read it, its layers, its readers and its rules."""
+    """Show an index: who may read it, its layers, its readers, and every rule with where it comes from."""
     from packhouse import bootstrap, config
 
     bootstrap.connect(config.load(data=data))
-    from packhouse.services.indexes import find_index, layers_of, readers_of, rules_of
+    from packhouse.services.index_rules import rules_in_force
+    from packhouse.services.indexes import find_index, layers_of, readers_of
 
     found = find_index(name)
     click.echo(f"name\t{found.name}\nread\t{found.read}")
@@ -74,8 +75,35 @@ def show(name: str, data: str | None) -> None:
         click.echo(f"layer\t{layer.kind}{':' if layer.target else ''}{layer.target}")
     for reader in readers_of(name):
         click.echo(f"reader\t{reader}")
-    for key, value in sorted(rules_of(name).items()):
+    state = rules_in_force(name)
+    click.echo(f"profile\t{state.profile}{'' if state.profile_is_set else ' (the default)'}")
+    for rule in state.rules:
+        origin = "set on this index" if rule.is_set else f"profile {state.profile}"
+        click.echo(f"rule\t{rule.key} = {rule.value}\t{origin}")
+    for key, value in state.others:
         click.echo(f"rule\t{key} = {value}")
+
+
+@index.command()
+@click.argument("name")
+@click.argument("key")
+@click.argument("value")
+@data_option
+def rule(name: str, key: str, value: str, data: str | None) -> None:
+    """Set the rule KEY of the index NAME to VALUE from the next upload on.
+
+    KEY is a rule that `packhouse index show` lists, or `profile` (private or strict). VALUE is yes or no, a number, a
+    size (100MB, 2GiB), none, names with commas, or `default` for what the profile says.
+    """
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services.index_rules import change_rule
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+
+    current = change_rule(COMMAND, name, key, value, clock=now)
+    click.echo(f"{key} of the index {name} is {current} now.")
 
 
 @index.command()

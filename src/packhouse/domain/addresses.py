@@ -24,6 +24,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def place_of(address: str) -> str:
+    """The one place a client's address stands for where things are counted: of IPv6, the /64 that one line has."""
+    try:
+        found = ipaddress.ip_address(address.strip())
+    except ValueError:
+        return address[:64]
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+    return str(found)
+
+
 def split_host(authority: str) -> str:
     """The host of `host[:port]`, lower case, brackets of an IPv6 address kept; "" when it can't be one."""
     try:

@@ -3,19 +3,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from packhouse.domain.names import normalize
 from packhouse.domain.policy import Profile
+from packhouse.domain.stdlib_names import is_stdlib_name
 from packhouse.domain.wording import shown
 from packhouse.errors import Fault
-
-_FORMER = """
-    asynchat asyncore cgi cgitb chunk crypt distutils imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes
-    smtpd sndhdr spwd sunau telnetlib uu xdrlib audioop aifc formatter parser symbol binhex macpath dummy-threading
-    queue configparser urllib2 httplib"""
-STDLIB = frozenset(normalize(name.strip("_")) for name in {*sys.stdlib_module_names, *_FORMER.split()})
-"""Normalized names of modules of the standard library, present and past."""
 
 
 def name_faults(name: str, profile: Profile, lookalike: str | None) -> list[Fault]:
@@ -27,7 +19,7 @@ def name_faults(name: str, profile: Profile, lookalike: str | None) -> list[Faul
             f"The name {shown(name)} has {len(name)} characters, expected at most {profile.longest_name}; shorten it."
         )
         faults.append(Fault("name-too-long", message, "name"))
-    if not profile.allow_stdlib_names and normalized in STDLIB:
+    if not profile.allow_stdlib_names and is_stdlib_name(name):
         message = f"The name {shown(name)} isn't allowed: it is that of a module of the standard library; rename."
         faults.append(Fault("name-stdlib", message, "name"))
     if normalized in profile.prohibited_names:
@@ -35,6 +27,11 @@ def name_faults(name: str, profile: Profile, lookalike: str | None) -> list[Faul
             Fault("name-prohibited", f"The name {shown(name)} isn't allowed here; rename the project.", "name")
         )
     if lookalike is not None and not profile.allow_lookalike_names:
-        message = f"The name {shown(name)} is too similar to the existing project {shown(lookalike)}; rename."
-        faults.append(Fault("name-lookalike", message, "name"))
+        faults.append(lookalike_fault(name, lookalike))
     return faults
+
+
+def lookalike_fault(name: str, lookalike: str) -> Fault:
+    """That a new name looks like an existing one: a fault or, where the rule lets it pass, a warning."""
+    message = f"The name {shown(name)} is too similar to the existing project {shown(lookalike)}; rename."
+    return Fault("name-lookalike", message, "name")

@@ -6,6 +6,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+NO_LIMIT = "none"
+"""How a rule set on an index says that there is no limit, which its profile may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -28,8 +31,10 @@ class Profile:
     allow_direct_urls: bool = True  # Requires-Dist: a @ https://...
     allow_startup_code: bool = True  # *.pth that import, sitecustomize.py
 
+    max_file_size: int | None = None  # bytes; None: what the server takes
+    max_project_size: int | None = None  # bytes of all files of a project; None: what the server takes
     largest_unpacked: int = 8 * 1024**3  # bytes of an archive's contents
-    images: str = "block"  # in descriptions: block, or allow
+    images: str = "block"  # pictures from elsewhere in descriptions: block, proxy or allow
 
     # Which names may be taken
     longest_name: int = 128  # characters
@@ -40,6 +45,7 @@ class Profile:
     # When and by whom
     closes_after_days: int | None = None  # new files for a release, counted from its first
     new_projects_per_hour: int | None = None  # by one person
+    new_projects_per_hour_from_address: int | None = None
     uploads_per_minute: int | None = None  # by one token
     needs_verified_email: bool = False
     needs_two_factor: bool = False
@@ -53,7 +59,10 @@ class Profile:
         """The profile of plain data; names that are no rule, and values that no rule can have, are ignored."""
         chosen: dict[str, Any] = {}
         for field in fields(cls):
-            if field.name in values and _fits(value := values[field.name], field.default):
+            if field.name not in values:
+                continue
+            value = None if values[field.name] == NO_LIMIT and field.default is None else values[field.name]
+            if _fits(value, field.default):
                 chosen[field.name] = tuple(value) if isinstance(value, list) else value
         return cls(**chosen)
 
@@ -83,6 +92,8 @@ STRICT = Profile(
     allow_broken_descriptions=False,
     allow_unlisted_platforms=False,
     allow_direct_urls=False,
+    max_file_size=100 * 10**6,
+    max_project_size=10 * 10**9,
     largest_unpacked=2 * 1024**3,
     longest_name=64,
     allow_lookalike_names=False,
@@ -90,6 +101,7 @@ STRICT = Profile(
     prohibited_names=("requirements-txt", "rrequirements-txt"),
     closes_after_days=14,
     new_projects_per_hour=20,
+    new_projects_per_hour_from_address=40,
     uploads_per_minute=500,
     needs_verified_email=True,
     needs_two_factor=True,

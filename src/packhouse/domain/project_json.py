@@ -28,7 +28,8 @@ class FileFacts:
     """A file as the legacy API tells of it.
 
     Digests are lower-case hex, `size` is in bytes, `upload_time` is aware and in UTC; `metadata_sha256` is None
-    when `.metadata` is not served; `yanked` is None or the reason, which may be "".
+    when `.metadata` is not served; `yanked` is None or the reason, which may be "". `warnings` are what the index took
+    the file in spite of: `code`, `message`, `field`.
     """
 
     filename: str
@@ -43,6 +44,7 @@ class FileFacts:
     metadata_sha256: str | None = None
     yanked: str | None = None
     core: Core = field(default_factory=dict)
+    warnings: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,10 @@ def _pyversion(form: UploadForm) -> list[Fault]:
     return []
 
 
+ABOUT_THE_FORM = frozenset({"digest-missing", "signature-ignored", "form-differs"})
+"""Codes of warnings that are about one upload and say nothing of the file."""
+
+
 def form_warnings(form: UploadForm) -> list[Fault]:
     """What the uploader should know of the form by itself (B10, gpg)."""
     warnings = []

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 _LONGEST = 60  # characters shown of a value
 
 
@@ -11,3 +13,10 @@ def shown(value: str) -> str:
     if len(value) > _LONGEST:
         value = f"{value[:30]}...{value[-30:]}"
     return ascii(value)
+
+
+def without_controls(text: str) -> str:
+    """The text without control characters but tabs and line breaks (hostile-18)."""
+    if text.isprintable():
+        return text
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")

@@ -13,7 +13,8 @@ from packhouse.catalogue.models import Index, IndexGrant, IndexRule, Layer, Page
 from packhouse.catalogue.upload_facts import directly_above, index_facts
 from packhouse.config import Settings
 from packhouse.domain.permissions import ReadMode
-from packhouse.domain.policy import PRIVATE, PROFILES, STRICT, Profile
+from packhouse.domain.policy import PRIVATE, PROFILES, Profile
+from packhouse.domain.rules import PROFILE
 from packhouse.errors import Kind, refuse
 from packhouse.services.access import missing_index
 from packhouse.services.journal import COMMAND, Actor, Clock, Entry, Fact, Moment, bump_access, record, take, write
@@ -226,7 +227,8 @@ def set_rule(actor: Actor, name: str, key: str, value: Any, *, clock: Clock) -> 
         current.update(to_serial=moment.first)
         if value is not None:
             IndexRule.objects.create(index=index, key=key, value=value, from_serial=moment.first)
-        record(moment, actor, [Entry(Fact.INDEX_RULE_SET, index=name, detail={"key": key, "value": value})])
+        detail = {"key": key, "value": value, "before": None if row is None else row.value}
+        record(moment, actor, [Entry(Fact.INDEX_RULE_SET, index=name, detail=detail)])
 
 
 def rules_of(name: str) -> dict[str, Any]:
@@ -246,29 +248,30 @@ def readers_of(name: str) -> list[str]:
     return list(rows.values_list("user__username", flat=True))
 
 
-MEGABYTE, GIGABYTE = 10**6, 10**9
-STRICT_FILE_LIMIT = 100 * MEGABYTE
-STRICT_PROJECT_LIMIT = 10 * GIGABYTE
-
-
 def profile_of(name: str) -> Profile:
     """The upload rules of an index: the profile it names (`private` by default), with its single rules over it."""
     return profile_from(rules_of(name))
 
 
+def base_profile(rules: dict[str, Any]) -> Profile:
+    """The profile that the rules set on an index name."""
+    named = rules.get(PROFILE, PRIVATE.name)
+    return PROFILES.get(named, PRIVATE) if isinstance(named, str) else PRIVATE
+
+
 def profile_from(rules: dict[str, Any]) -> Profile:
-    """The same, of the rules set on an index."""
-    chosen = PROFILES.get(rules.get("profile", PRIVATE.name), PRIVATE)
+    """The upload rules, of the rules set on an index."""
+    chosen = base_profile(rules)
     return Profile.from_dict(chosen.as_dict() | rules) if rules else chosen
 
 
 def file_limit(name: str, settings: Settings) -> int:
-    """Bytes of the largest file an index takes."""
+    """Bytes of the largest file an index takes: a rule of its own, else the less of its profile's and the server's."""
     rules = rules_of(name)
-    if "max_file_size" in rules:
-        return int(rules["max_file_size"])
-    strict = profile_from(rules).name == STRICT.name
-    return min(settings.max_file_size, STRICT_FILE_LIMIT) if strict else settings.max_file_size
+    wanted = profile_from(rules).max_file_size
+    if wanted is None:
+        return settings.max_file_size
+    return wanted if "max_file_size" in rules else min(wanted, settings.max_file_size)
 
 
 def project_limit(name: str, settings: Settings) -> int | None:
@@ -277,9 +280,8 @@ def project_limit(name: str, settings: Settings) -> int | None:
 
 
 def project_limit_from(rules: dict[str, Any], settings: Settings) -> int | None:
-    """The same, of the rules set on an index."""
-    if "max_project_size" in rules:
-        return int(rules["max_project_size"])
-    if settings.max_project_size is None and profile_from(rules).name == STRICT.name:
-        return STRICT_PROJECT_LIMIT
-    return settings.max_project_size
+    """The same, of the rules set on an index: its own, else the server's, else its profile's."""
+    wanted = profile_from(rules).max_project_size
+    if "max_project_size" in rules and wanted is not None:
+        return wanted
+    return wanted if settings.max_project_size is None else settings.max_project_size

@@ -17,7 +17,7 @@ from packhouse.errors import Fault, Kind, refuse
 from packhouse.services import access, pages
 from packhouse.services.indexes import indexes_above
 from packhouse.services.journal import Actor, Entry, Fact, Moment, record, take, write
-from packhouse.services.upload_rules import Candidate, demand, index_of, open_case
+from packhouse.services.upload_rules import Candidate, Case, demand, index_of, open_case
 
 if TYPE_CHECKING:
     from packhouse.services.judging import Judgement
@@ -55,7 +55,7 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
         demand(case)
         if case.is_there:
             return False
-        entries = _entries(case.facts, judged, current)
+        entries = _entries(case, judged, current)
         moment = take(len(entries), resources.clock)
         _demand_blobs(judged, resources)
         project = _write(case.facts, judged, current, moment)
@@ -75,13 +75,17 @@ def _demand_blobs(judged: Judged, resources: Resources) -> None:
             raise refuse(Kind.UNAVAILABLE, "blob-missing", message)
 
 
-def _entries(facts: UploadFacts, judged: Judged, identity: Identity) -> list[Entry]:
-    """The facts this upload establishes, in order."""
+def _entries(case: Case, judged: Judged, identity: Identity) -> list[Entry]:
+    """The facts this upload establishes, in order. An address is kept only where a rule counts by it."""
+    facts = case.facts
     parsed, index = judged.candidate.parsed, facts.index.name
     version = _version(judged) if facts.release is None else facts.release.version
     entries = []
     if facts.project is None or facts.project.deleted:
-        entries.append(Entry(Fact.PROJECT_CREATED, index, parsed.name, detail={"display_name": judged.core.name}))
+        created = {"display_name": judged.core.name}
+        if case.profile.new_projects_per_hour_from_address is not None:
+            created["address"] = judged.candidate.place
+        entries.append(Entry(Fact.PROJECT_CREATED, index, parsed.name, detail=created))
     if facts.project is None or not facts.project.has_owner:
         detail = {"user": identity.username, "role": ProjectRole.OWNER.value}
         entries.append(Entry(Fact.ROLE_ADDED, index, parsed.name, detail=detail))

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from typing import TYPE_CHECKING
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from packhouse.catalogue.models import File, JournalEntry, Placement, Project
+from packhouse.catalogue.rows import fetch_one
 from packhouse.catalogue.upload_facts import IndexFacts, KnownFile, KnownRelease, UploadFacts, index_facts, upload_facts
 from packhouse.domain.filenames import SdistFilename, WheelFilename
 from packhouse.domain.listing import Status
 from packhouse.domain.names import ultranormalize
-from packhouse.domain.new_names import name_faults
+from packhouse.domain.new_names import lookalike_fault, name_faults
 from packhouse.domain.permissions import Action, Identity, may
 from packhouse.domain.policy import Profile
 from packhouse.domain.wording import shown
@@ -33,13 +36,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file somebody wants to publish: its filename in parts, the version's identity, digests, size in bytes."""
+    """A file somebody wants to publish: its filename in parts, the version's identity, digests, size in bytes.
+
+    `place` is the address it comes from, as `domain.addresses.place_of` has it; "" when nobody knows.
+    """
 
     parsed: WheelFilename | SdistFilename
     display_name: str
     canonical: str
     digests: Digests
     size: int
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ def demand(case: Case) -> None:
     """Raise what speaks against the file: first what is forbidden (D), then what is taken or too much (E)."""
     facts, name = case.facts, case.candidate.parsed.name
     if facts.project is None:
+        _demand_standing(case.identity, case.profile)
         _demand_new_name(case)
     may(case.identity, Action.UPLOAD, index=facts.index.right, project=facts.project_right(name)).demand()
     _demand_standing(case.identity, case.profile)
@@ -118,29 +126,72 @@ def _demand_pace(case: Case) -> None:
     most = case.profile.uploads_per_minute
     if most is None or case.identity.token_id is None:
         return
-    since = case.resources.clock() - timedelta(minutes=1)
-    via = Actor.of(case.identity).via
-    if JournalEntry.objects.filter(at__gt=since, kind=Fact.FILE_ADDED, via=via).count() >= most:
-        message = f"Too many uploads with this token: {most} a minute; wait a minute and go on."
-        raise PackhouseError(Kind.TOO_MANY, Fault("uploads-too-many", message), retry_after=60)
+    wait = _full(case, timedelta(minutes=1), most, kind=Fact.FILE_ADDED, via=Actor.of(case.identity).via)
+    if wait:
+        message = f"Too many uploads with this token: {most} a minute; wait {_in_words(wait)} and go on."
+        raise PackhouseError(Kind.TOO_MANY, Fault("uploads-too-many", message), retry_after=wait)
 
 
 def _demand_new_name(case: Case) -> None:
     """D5, D8, D10, D11: may a project of this name begin."""
-    profile, candidate = case.profile, case.candidate
-    lookalike = None
-    if not profile.allow_lookalike_names:
-        ultra = ultranormalize(candidate.parsed.name)
-        lookalike = Project.objects.filter(ultra_name=ultra).values_list("name", flat=True).first()
-    faults = name_faults(candidate.display_name, profile, lookalike)
+    _demand_project_pace(case)
+    name = case.candidate.parsed.name
+    faults = name_faults(case.candidate.display_name, case.profile, _lookalike(name))
     if faults:
         raise PackhouseError(Kind.INVALID, *faults)
-    if profile.new_projects_per_hour is not None:
-        since = case.resources.clock() - timedelta(hours=1)
-        made = JournalEntry.objects.filter(at__gt=since, kind=Fact.PROJECT_CREATED, actor_id=case.identity.user_id)
-        if made.count() >= profile.new_projects_per_hour:
-            message = f"Too many new projects created: {profile.new_projects_per_hour} an hour; try again later."
-            raise PackhouseError(Kind.TOO_MANY, Fault("projects-too-many", message), retry_after=3600)
+
+
+def _lookalike(name: str) -> str | None:
+    """An existing project that looks like this name."""
+    return Project.objects.filter(ultra_name=ultranormalize(name)).values_list("name", flat=True).first()
+
+
+def warnings(case: Case) -> tuple[Fault, ...]:
+    """What the catalogue has to warn of: a new name that looks like an existing one (hostile-56)."""
+    if case.facts.project is not None:
+        return ()
+    lookalike = _lookalike(case.candidate.parsed.name)
+    return () if lookalike is None else (lookalike_fault(case.candidate.display_name, lookalike),)
+
+
+def _demand_project_pace(case: Case) -> None:
+    """D5: so many new projects an hour by one person, and from one address (hostile-272)."""
+    profile, hour = case.profile, timedelta(hours=1)
+    by_person, from_place = profile.new_projects_per_hour, profile.new_projects_per_hour_from_address
+    wait = 0
+    if by_person is not None:
+        wait = _full(case, hour, by_person, kind=Fact.PROJECT_CREATED, actor_id=case.identity.user_id)
+    if from_place is not None and case.candidate.place:
+        wait = max(wait, _full(case, hour, from_place, kind=Fact.PROJECT_CREATED, detail__address=case.candidate.place))
+    if wait:
+        message = f"Too many new projects created; wait {_in_words(wait)}, or publish to projects that are there."
+        raise PackhouseError(Kind.TOO_MANY, Fault("projects-too-many", message), retry_after=wait)
+
+
+def _full(case: Case, span: timedelta, most: int, **of: object) -> int:
+    """Seconds until fewer than `most` such entries of the index are younger than `span`; 0 when so few are now.
+
+    Inside the transaction that publishes, nobody else adds one between our count and our commit (hostile-266).
+    """
+    _hold_journal()
+    now = case.resources.clock()
+    rows = JournalEntry.objects.filter(at__gt=now - span, index_name=case.facts.index.name, **of).order_by("-serial")
+    if most == 0:
+        return ceil(span.total_seconds())
+    oldest = rows.values_list("at", flat=True)[most - 1 : most].first()
+    return 0 if oldest is None else max(1, ceil((oldest + span - now).total_seconds()))
+
+
+def _hold_journal() -> None:
+    """Lock the counter of serials for the rest of the transaction, where one writer at a time is not the rule."""
+    if connection.vendor != "sqlite" and connection.in_atomic_block:
+        fetch_one("SELECT value FROM catalogue_counter WHERE name = 'serial' FOR NO KEY UPDATE")
+
+
+def _in_words(seconds: int) -> str:
+    """A time to wait: "40 seconds", "12 minutes"."""
+    count, unit = (seconds, "second") if seconds < 120 else (ceil(seconds / 60), "minute")
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def _demand_open(case: Case) -> None:
@@ -192,7 +243,7 @@ def _demand_fitting(case: Case) -> None:
 def _release_faults(case: Case, release: KnownRelease) -> list[Fault]:
     faults = []
     days = case.profile.closes_after_days
-    if days is not None and case.resources.clock() - release.created_at > timedelta(days=days):
+    if days is not None and (case.resources.clock() - release.created_at).total_seconds() > days * 86400:
         message = f"Uploading new files to releases older than {days} days is not allowed; use a new version."
         faults.append(Fault("release-closed", message, "version"))
     if case.candidate.parsed.packagetype == "sdist" and release.has_sdist:

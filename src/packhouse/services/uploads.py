@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, OperationalError
 
+from packhouse.domain.addresses import place_of
 from packhouse.domain.core_metadata import CoreMetadata
 from packhouse.domain.filenames import SdistFilename, WheelFilename, parse_filename
 from packhouse.domain.names import is_valid_name, normalize
@@ -53,9 +54,15 @@ def begin(identity: Identity, index_name: str) -> None:
 
 
 def publish(
-    form: UploadForm, incoming: Incoming | None, resources: Resources, identity: Identity, index_name: str
+    form: UploadForm,
+    incoming: Incoming | None,
+    resources: Resources,
+    identity: Identity,
+    index_name: str,
+    *,
+    address: str = "",
 ) -> Outcome:
-    """Publish a received file, or raise everything that is wrong with it; nothing of a refused one remains.
+    """Publish a file received from `address`, or raise all that is wrong with it; nothing of a refused one remains.
 
     Raises PackhouseError of the kind of the first fault. The caller discards `incoming` afterwards.
     """
@@ -65,7 +72,7 @@ def publish(
     parsed, in_file = _judge_envelope(form, incoming, {fault.field for fault in wrong})
     if wrong or parsed is None:
         raise PackhouseError(Kind.INVALID, *wrong, *in_file)
-    candidate = _candidate(form, parsed, incoming)
+    candidate = _candidate(form, parsed, incoming, address)
     case = upload_rules.open_case(candidate, identity, upload_rules.index_of(index_name, identity), resources)
     refusal = upload_rules.refusal(case)
     if refusal is not None and (refusal.kind is not Kind.INVALID or not in_file):
@@ -76,7 +83,7 @@ def publish(
         return _nothing_new(candidate)
     judgement = _judge_while_syncing(incoming, form.filename, case, resources)
     core = _demand_sound(judgement)
-    warnings = (*form_warnings(form), *judgement.warnings, *differences(form, core))
+    warnings = (*form_warnings(form), *upload_rules.warnings(case), *judgement.warnings, *differences(form, core))
     return _commit(candidate, judgement, warnings, incoming, resources, identity, index_name)
 
 
@@ -152,13 +159,14 @@ def _identity_of(version: str) -> str | None:
         return None
 
 
-def _candidate(form: UploadForm, parsed: Parsed, incoming: Incoming) -> Candidate:
+def _candidate(form: UploadForm, parsed: Parsed, incoming: Incoming, address: str) -> Candidate:
     return Candidate(
         parsed=parsed,
         display_name=form.name,
         canonical=canonical(parsed.raw_version),
         digests=incoming.digests(),
         size=incoming.size,
+        place=place_of(address) if address else "",
     )
 
 

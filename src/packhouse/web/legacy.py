@@ -67,7 +67,7 @@ def _publish(
     received = receive(stream, boundary, length, stock.blobs.incoming, limit)
     try:
         form = uploads.read_form(received.fields, received.filename, _query_action(request))
-        return uploads.publish(form, received.incoming, stock, identity, index)
+        return uploads.publish(form, received.incoming, stock, identity, index, address=_address(request))
     finally:
         received.discard()  # harmless once the file is kept
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import render
@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from packhouse.catalogue import queries
 from packhouse.catalogue.models import FileDescription, Project, User
+from packhouse.domain.links import project_links
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import Action, may
 from packhouse.domain.project_json import (
@@ -22,7 +23,9 @@ from packhouse.domain.project_json import (
     find_release,
     latest_release,
 )
+from packhouse.domain.upload_form import ABOUT_THE_FORM
 from packhouse.domain.versions import parse_version
+from packhouse.domain.wording import without_controls
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access
 from packhouse.web.reading import readable, web_identity
@@ -111,7 +114,7 @@ def _may_manage(request: HttpRequest, found: Project) -> bool:
 
 def shown_release(facts: ReleaseFacts, description: FileDescription | None) -> dict[str, Any]:
     """What a page says about a release: the facts of its metadata, ordered for reading."""
-    core = facts.core
+    core = _plain(facts.core)
     return {
         "version": facts.version,
         "summary": core.get("summary") or "",
@@ -124,11 +127,23 @@ def shown_release(facts: ReleaseFacts, description: FileDescription | None) -> d
         **{key: core.get(key) or "" for key in ("author", "author_email", "maintainer", "maintainer_email")},
         "classifiers": _grouped(core.get("classifiers") or ()),
         "extras": list(core.get("provides_extra") or ()),
-        "links": links(core),
+        "links": project_links(core),
+        "warnings": warnings_of(facts),
         "dependencies": _dependencies(core.get("requires_dist") or ()),
         "description_html": description.html if description else "",
         "description_text": description.text if description and not description.html else "",
     }
+
+
+def _plain(core: Any) -> dict[str, Any]:
+    """Metadata without the control characters that may be in its texts."""
+    return {key: _plain_value(value) for key, value in core.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_controls(value)
+    return [_plain_value(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _short(text: str | None) -> str:
@@ -145,24 +160,19 @@ def _grouped(classifiers: Any) -> list[tuple[str, list[str]]]:
     return list(groups.items())
 
 
-def links(core: Any) -> list[dict[str, Any]]:
-    """The project's links: http(s) ones alone, none of them vouched for; each label once."""
-    given = [("Homepage", core.get("home_page")), ("Download", core.get("download_url"))]
-    given += [(label, url) for label, url in core.get("project_urls") or ()]
-    shown: dict[str, str] = {}
-    for label, url in given:
-        if url and is_web_address(url):
-            shown.setdefault(label, url)
-    return [{"label": label, "url": url, "verified": False} for label, url in shown.items()]
-
-
-def is_web_address(url: str) -> bool:
-    """Whether this is an http or https address of a host, without credentials in it."""
-    try:
-        parts = urlsplit(url.strip())
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return False
+def warnings_of(release: ReleaseFacts) -> list[dict[str, Any]]:
+    """What the index took a release's files in spite of: each sentence once, with the files it is about."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for file in release.files:
+        for warning in file.warnings:
+            if warning["code"] not in ABOUT_THE_FORM:
+                files = found.setdefault((warning["code"], warning["message"]), [])
+                files += [file.filename] if file.filename not in files else []
+    every = len(release.files)
+    return [
+        {"code": code, "message": message, "files": [] if len(files) == every else files}
+        for (code, message), files in found.items()
+    ]
 
 
 def _dependencies(requirements: Any) -> list[dict[str, Any]]:
