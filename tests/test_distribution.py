@@ -20,6 +20,9 @@ from tests.test_architecture import imported
 
 pytestmark = pytest.mark.slow
 
+LEFT_OUT = {"packhouse/faults.py"}
+"""What only the source tree has."""
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -43,10 +46,21 @@ def test_the_wheel_holds_every_source_template_and_static_file(built: Path):
     ours = {str(f.relative_to(source)) for f in source.rglob("*") if f.is_file() and "__pycache__" not in f.parts}
     with wheel(built) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert held == {name for name in ours if not name.endswith(".gitkeep")} | {
+    assert ours >= LEFT_OUT
+    assert held == {name for name in ours - LEFT_OUT if not name.endswith(".gitkeep")} | {
         n for n in held if n.endswith(".gitkeep")
     }
     assert "packhouse/py.typed" in held
+
+
+def test_nothing_installed_makes_faults_on_purpose(built: Path, tmp_path: Path):
+    with wheel(built) as archive:
+        archive.extractall(tmp_path)  # noqa: S202 - our own wheel
+    command = [sys.executable, "-P", "-m", "packhouse", "serve", "--port", "0", "--data", str(tmp_path / "data")]
+    environment = {"PYTHONPATH": str(tmp_path), "PACKHOUSE_FAULT": "s8:kill"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "only the source tree can make faults" in done.stderr
 
 
 def test_the_wheels_metadata_says_what_it_is(built: Path):

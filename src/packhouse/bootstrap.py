@@ -7,12 +7,14 @@ import os
 import secrets
 from contextlib import suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from packhouse.config import Settings
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services.resources import Resources
+from packhouse.storage.incoming import Hook, no_hook
 from packhouse.storage.local_blobs import LocalBlobs
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def supervise(settings: Settings, listener: int, *, edge: bool) -> int:
     from packhouse.site.supervisor import Supervisor
 
     preload()
-    judge = SandboxedJudge()
+    judge = SandboxedJudge(hook=fault_points())
     judge.start()
     try:
         stock = resources(settings, judge)
@@ -130,7 +132,7 @@ def prepare(settings: Settings) -> None:
     from packhouse.catalogue.migrating import migrate
     from packhouse.services.indexes import ensure_main
 
-    migrate(settings)
+    migrate(settings, fault_points())
     ensure_main()
     LocalBlobs(settings.blobs_folder).sweep()
     close_databases()
@@ -215,7 +217,24 @@ def write_private(file: Path, text: str) -> None:
 
 def resources(settings: Settings, judge: Judge | None = None) -> Resources:
     """What services are given; a command that publishes nothing needs no judge."""
-    return Resources(settings, LocalBlobs(settings.blobs_folder), cast("Judge", judge))
+    hook = fault_points()
+    return Resources(settings, LocalBlobs(settings.blobs_folder, hook), cast("Judge", judge), hook=hook)
+
+
+def fault_points() -> Hook:
+    """What is called at each step of an upload: nothing, unless `PACKHOUSE_FAULT` asks for a fault.
+
+    The module that makes faults is in the source tree alone, never in a wheel.
+    """
+    rules = os.environ.get("PACKHOUSE_FAULT")
+    if not rules:
+        return no_hook
+    if find_spec("packhouse.faults") is None:
+        sentence = "PACKHOUSE_FAULT is set, but only the source tree can make faults; unset it and start again."
+        raise refuse(Kind.INVALID, "faults-absent", sentence, "PACKHOUSE_FAULT")
+    from packhouse.faults import hook
+
+    return hook(rules)
 
 
 def work(stock: Resources, place: Place, *, edge: bool) -> None:

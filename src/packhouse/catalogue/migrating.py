@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
 from django.core.management import call_command
@@ -18,6 +19,7 @@ from django.db import DatabaseError, connections
 
 from packhouse.config import Settings
 from packhouse.errors import Kind, refuse
+from packhouse.storage.incoming import Hook, no_hook
 
 ALIASES = ("default", "activity")
 SCHEMAS = ("catalogue", "activity")
@@ -26,16 +28,30 @@ CACHE_TABLE = "activity_cache"
 Migrations = frozenset[tuple[str, str]]
 
 
-def migrate(settings: Settings) -> bool:
-    """Apply what is missing to both databases; say whether anything was. Raises PackhouseError as `check` does."""
+def migrate(settings: Settings, hook: Hook = no_hook) -> bool:
+    """Apply what is missing to both databases; say whether anything was. Raises PackhouseError as `check` does.
+
+    Each migration is a transaction; a start that is killed between two goes on there next time.
+    """
     if settings.on_postgresql:
         _make_schemas(settings)
     missing = [alias for alias in ALIASES if check(settings, alias)]
     for alias in missing:
-        call_command("migrate", database=alias, verbosity=0, interactive=False, skip_checks=True)
+        call_command(_command(hook), database=alias, verbosity=0, interactive=False, skip_checks=True)
     if not _has_cache_table():
         call_command("createcachetable", CACHE_TABLE, database="activity", verbosity=0)
     return bool(missing)
+
+
+def _command(hook: Hook) -> Any:
+    """Django's command `migrate`, that says `s16` before and after each migration."""
+    from django.core.management.commands.migrate import Command
+
+    class Migrate(Command):
+        def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
+            hook("s16")
+
+    return Migrate()
 
 
 def _make_schemas(settings: Settings) -> None:

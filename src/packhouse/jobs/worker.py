@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from cronsim import CronSim
 
+from packhouse.storage.incoming import Hook, no_hook
+
 if TYPE_CHECKING:
     from packhouse.services.resources import Resources
 
@@ -49,7 +51,8 @@ class Job:
 class Follower:
     """Reads the journal when it has grown; `follow` reads one batch and returns how many entries that were."""
 
-    def __init__(self, last: Callable[[], int], follow: Callable[[], int]) -> None:
+    def __init__(self, last: Callable[[], int], follow: Callable[[], int], hook: Hook = no_hook) -> None:
+        self._hook = hook
         self._last = last
         self._follow = follow
         self._seen = -1
@@ -59,6 +62,7 @@ class Follower:
         newest = self._last()
         if newest == self._seen:
             return
+        self._hook("s14")
         while not stop.is_set() and self._follow():
             pass
         self._seen = newest
@@ -151,7 +155,7 @@ def standard(resources: Resources) -> Worker:
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
         Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
     )
-    followers = (Follower(journal.last_serial, search.follow),)
+    followers = (Follower(journal.last_serial, search.follow, resources.hook),)
     return Worker(resources, resources.settings.data / "jobs.lock", followers, jobs)
 
 

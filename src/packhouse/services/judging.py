@@ -25,6 +25,7 @@ import orjson
 from packhouse.domain.judgement import Judgement
 from packhouse.domain.policy import Profile
 from packhouse.errors import Fault, Kind, refuse
+from packhouse.storage.incoming import Hook, no_hook
 
 __all__ = ["Judge", "Judgement", "Limits", "SandboxedJudge"]
 
@@ -77,8 +78,9 @@ class Limits:
 class SandboxedJudge:
     """Judges each file in a process of its own. Make it before the server forks; threads and forks may share it."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, hook: Hook = no_hook) -> None:
         """Nothing is started before `start` or the first file."""
+        self._hook = hook
         self._limits = limits or Limits()
         self._requests, self._control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = os.memfd_create("packhouse-judge", os.MFD_CLOEXEC)
@@ -133,6 +135,7 @@ class SandboxedJudge:
             request: dict[str, Any] = {"filename": filename, "profile": rules, **limits}
             for _ in range(_MOST_TRIES):
                 with self._ask(file.fileno(), request) as answer:
+                    self._hook("s5")
                     frames = _Frames(answer, self)
                     frames.read(self._limits.patience, limits["wall_seconds"] + 10)
                 if frames.started:

@@ -12,7 +12,6 @@ from packhouse.catalogue.activity.models import Session, SignInFailure
 from packhouse.catalogue.models import Counter, File, Invitation
 from packhouse.services.journal import Clock, write
 from packhouse.services.resources import Resources
-from packhouse.storage.blobs import Blobs
 
 GRACE = timedelta(hours=24)
 """A blob without a row is left alone this long: an upload keeps its blobs before it commits its rows."""
@@ -37,7 +36,7 @@ def collect_garbage(resources: Resources, grace: timedelta = GRACE) -> Collected
     """
     limit = (resources.clock() - grace).timestamp()
     old = (sha256 for sha256, kept in resources.blobs.kept() if kept < limit)
-    tried = (_remove(resources.blobs, sha256, limit) for batch in _batches(old) for sha256 in unnamed(batch))
+    tried = (_remove(resources, sha256, limit) for batch in _batches(old) for sha256 in unnamed(batch))
     removed = [size for size in tried if size is not None]
     ended, _ = Session.objects.filter(expire_date__lt=resources.clock()).delete()
     return Collected(len(removed), sum(removed), resources.blobs.sweep(), ended)
@@ -49,17 +48,19 @@ def _batches(items: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _remove(blobs: Blobs, sha256: str, limit: float) -> int | None:
+def _remove(resources: Resources, sha256: str, limit: float) -> int | None:
     """Remove one blob unless somebody has come to want it since `limit` (unix seconds); its size in bytes, or None.
 
     Under the lock all publishers take: whoever publishes sees, under the same lock, whether the blob is there.
     """
+    blobs = resources.blobs
     with write():
         Counter.objects.select_for_update(no_key=True).get(name="serial")
         wanted_at = blobs.wanted_at(sha256)
         if wanted_at is None or wanted_at >= limit or not unnamed([sha256]):
             return None
         size = blobs.stat(sha256) or 0
+        resources.hook("s15")
         blobs.delete(sha256)
     return size
 

@@ -49,6 +49,7 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
     """
     candidate = judged.candidate
     with write():
+        resources.hook("s10")
         current = access.still_valid(identity, resources.clock())
         lock_project(candidate.parsed.name)
         case = open_case(candidate, current, index_of(index_name, current), resources)
@@ -60,10 +61,12 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
         _demand_blobs(judged, resources)
         project = _write(case.facts, judged, current, moment)
         record(moment, Actor.of(current), entries)
+        resources.hook("s11")
         known = case.facts.project
         appeared = known is None or known.deleted or not known.in_index
         index = Index(pk=case.facts.index.index_id, name=index_name, audience=case.facts.index.audience)
         pages.refresh(index, project, moment, indexes_above(index_name), names=appeared)
+        resources.hook("s12")
     return True
 
 

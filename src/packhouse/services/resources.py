@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from packhouse.config import Settings
+from packhouse.storage.incoming import Hook, no_hook
 
 if TYPE_CHECKING:
     from packhouse.services.judging import Judge
@@ -22,9 +23,10 @@ def now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Settings, the blob store, the judge of archives, and the clock."""
+    """Settings, the blob store, the judge of archives, the clock, and what is called at each step of an upload."""
 
     settings: Settings
     blobs: Blobs
     judge: Judge
     clock: Callable[[], datetime] = now
+    hook: Hook = no_hook

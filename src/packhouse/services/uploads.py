@@ -66,6 +66,7 @@ def publish(
 
     Raises PackhouseError of the kind of the first fault. The caller discards `incoming` afterwards.
     """
+    resources.hook("s4")
     wrong = judge_form(form)
     if incoming is None or form.filename is None:
         raise PackhouseError(Kind.INVALID, *(wrong or [_no_file()]))
@@ -224,7 +225,9 @@ def _commit(
     """Make the bytes durable, then the rows that name them."""
     metadata_sha256 = _keep(incoming, judgement.metadata, resources)
     judged = placing.Judged(candidate, judgement, metadata_sha256, warnings)
-    if not _place(judged, resources, identity, index_name):
+    published = _place(judged, resources, identity, index_name)
+    resources.hook("s13")
+    if not published:
         return _nothing_new(candidate)
     return Outcome(f"{candidate.parsed.filename} is published.", created=True, warnings=warnings)
 

@@ -22,7 +22,8 @@ from typing import Self
 from packhouse.errors import Kind, PackhouseError, refuse
 
 Hook = Callable[[str], None]
-"""Called with the name of each step of a write (`s2` to `s9` of the fault tests); does nothing in production."""
+"""Called with the name of each step of an upload (`s1` to `s14`) and of upkeep (`s15`, `s16`), so that tests can cut
+there (docs/durability.md); does nothing in production."""
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 

@@ -34,6 +34,7 @@ def upload(request: HttpRequest, index: str = "main") -> HttpResponse:
     try:
         identity = access.authenticate(request.headers.get("Authorization"), resources.get().clock())
         uploads.begin(identity, index)
+        resources.get().hook("s1")
         outcome = _publish(request, stream, length, identity, index)
     except PackhouseError as error:
         if stream.begun or "100-continue" not in request.headers.get("Expect", "").lower():
