@@ -38,6 +38,7 @@ class Settings:
     email: str | None = None  # smtp://user:password@host:port
     email_from: str = "packhouse@localhost"
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    outbound_allow: tuple[str, ...] = ()  # private networks that the picture proxy may connect to
     page_max_age: int = 0
     log_format: str = "text"  # text | json
     metrics_token: str | None = None  # what a scraper of /metrics sends as Bearer
@@ -96,8 +97,8 @@ def _convert(name: str, value: object, source: str) -> object:
     """Turn a TOML or environment value into the field's type; refuse with one sentence otherwise."""
     if name == "data":
         return Path(str(value)).expanduser()
-    if name == "trusted_proxies":
-        return _networks(value, source)
+    if name in {"trusted_proxies", "outbound_allow"}:
+        return _networks(name, value, source)
     if name in _NUMBERS:
         return _number(name, value, source)
     text = str(value)
@@ -122,14 +123,14 @@ def _number(name: str, value: object, source: str) -> int:
     return number
 
 
-def _networks(value: object, source: str) -> tuple[str, ...]:
+def _networks(name: str, value: object, source: str) -> tuple[str, ...]:
     """Addresses and networks, separated by commas or spaces or as a list."""
     items = value if isinstance(value, list) else str(value).replace(",", " ").split()
     for item in items:
         try:
             ipaddress.ip_network(str(item), strict=False)
         except ValueError as error:
-            raise _unusable("trusted_proxies", str(item), "addresses or networks (10.0.0.0/8)", source) from error
+            raise _unusable(name, str(item), "addresses or networks (10.0.0.0/8)", source) from error
     return tuple(str(item) for item in items)
 
 

@@ -28,11 +28,11 @@ _EXECUTABLE = {"script", "style", "template", "noscript", "textarea", "title", "
 _ATTRIBUTES = {tag: set(names) for tag, names in readme_clean.ALLOWED_ATTRIBUTES.items() if tag == "*" or tag in _TAGS}
 
 
-def render_description(text: str, content_type: str, *, images: bool = False) -> str | None:
+def render_description(text: str, content_type: str) -> str | None:
     """Render a description; None when it is plain text, of an unknown type, or can't be rendered.
 
     `content_type` is the field Description-Content-Type; "" means reStructuredText, as the public index takes it.
-    Without `images`, pictures lose their address and keep their words.
+    Pictures keep the address they have elsewhere: what becomes of them is decided when a page is made.
     """
     kind, variant = _read_type(content_type)
     if kind == "text/markdown":
@@ -41,7 +41,7 @@ def render_description(text: str, content_type: str, *, images: bool = False) ->
         html = _render_rst(text)
     else:
         return None
-    return clean(html, images=images) if html else None
+    return clean(html) if html else None
 
 
 def _read_type(content_type: str) -> tuple[str, str]:
@@ -70,21 +70,17 @@ def _render_rst(text: str) -> str | None:
         return None
 
 
-def clean(html: str, *, images: bool = False) -> str:
+def clean(html: str) -> str:
     """The HTML with nothing but harmless elements, attributes, classes, ids and links.
 
     Cleaning twice changes nothing.
     """
-
-    def judge(tag: str, attribute: str, value: str) -> str | None:
-        return _judge_attribute(tag, attribute, value, images=images)
-
     return nh3.clean(
         html,
         tags=_TAGS,
         clean_content_tags=_EXECUTABLE,
         attributes=_ATTRIBUTES,
-        attribute_filter=judge,
+        attribute_filter=_judge_attribute,
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener noreferrer ugc",
         set_tag_attribute_values={"input": {"type": "checkbox", "disabled": ""}},
@@ -92,7 +88,7 @@ def clean(html: str, *, images: bool = False) -> str:
     )
 
 
-def _judge_attribute(tag: str, attribute: str, value: str, *, images: bool) -> str | None:
+def _judge_attribute(tag: str, attribute: str, value: str) -> str | None:
     if attribute == "id":
         return value if value.startswith(_PREFIX) else _PREFIX + value
     if attribute == "class":
@@ -100,7 +96,7 @@ def _judge_attribute(tag: str, attribute: str, value: str, *, images: bool) -> s
     if attribute == "href":
         return _judge_link(value)
     if attribute == "src":
-        return value if images and _WEB.match(value) else None
+        return value if _WEB.match(value) else None
     if attribute in {"width", "height"}:
         return value if _SIZE.match(value) else None
     return value

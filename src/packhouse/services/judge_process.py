@@ -241,7 +241,7 @@ def _judge(file: int, answer: int, request: dict[str, Any]) -> None:
     core = judgement.core
     if core is not None and core.description:
         sandbox.end_after(RENDER_SECONDS)
-        html = render_description(core.description, core.description_content_type, images=profile.images == "allow")
+        html = render_description(core.description, core.description_content_type)
         _send(answer, b"H", (html or "").encode())
 
 

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from packhouse.config import Settings
+from packhouse.domain.pictures import Picture
 from packhouse.storage.incoming import Hook, no_hook
 
 if TYPE_CHECKING:
     from packhouse.services.judging import Judge
+    from packhouse.services.pictures import Album
     from packhouse.storage.blobs import Blobs
 
 
@@ -21,12 +23,29 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def _fetch_picture(url: str, permits: Callable[[str], bool]) -> Picture:
+    """The network side of it is imported by those who need it."""
+    from packhouse.upstream.pictures import fetch_picture
+
+    return fetch_picture(url, permits)
+
+
+def _album() -> Album:
+    from packhouse.services.pictures import Album
+
+    return Album()
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Settings, the blob store, the judge of archives, the clock, and what is called at each step of an upload."""
+    """Settings, the blob store, the judge of archives, the clock, what is called at each step of an upload, and how
+    pictures come here and are remembered.
+    """
 
     settings: Settings
     blobs: Blobs
     judge: Judge
     clock: Callable[[], datetime] = now
     hook: Hook = no_hook
+    fetch_picture: Callable[..., Picture] = _fetch_picture
+    album: Album = field(default_factory=_album)

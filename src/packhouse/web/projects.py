@@ -27,7 +27,8 @@ from packhouse.domain.upload_form import ABOUT_THE_FORM
 from packhouse.domain.versions import parse_version
 from packhouse.domain.wording import without_controls
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access
+from packhouse.services import access, indexes
+from packhouse.web.pictures import ALLOWING_POLICY
 from packhouse.web.reading import readable, web_identity
 
 
@@ -38,9 +39,7 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
     if name != found.name:
         return HttpResponsePermanentRedirect(reverse("project", args=[found.name]))
     facts = queries.project_facts("main", found)
-    return render(
-        request, "project.html", _context(request, found, facts, latest_release(facts.releases), pinned=False)
-    )
+    return _page(request, "project.html", _context(request, found, facts, latest_release(facts.releases), pinned=False))
 
 
 @readable
@@ -53,7 +52,15 @@ def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
         raise refuse(Kind.MISSING, "release-unknown", f"{found.display_name} has no release {version[:60]!r} here.")
     if (name, version) != (found.name, shown.version):
         return HttpResponsePermanentRedirect(reverse("release", args=[found.name, shown.version]))
-    return render(request, "release.html", _context(request, found, facts, shown, pinned=True))
+    return _page(request, "release.html", _context(request, found, facts, shown, pinned=True))
+
+
+def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """A page with a description, which may load pictures from elsewhere where the index says so."""
+    response = render(request, template, context)
+    if context["images"] == "allow":
+        response["Content-Security-Policy"] = ALLOWING_POLICY
+    return response
 
 
 @readable
@@ -102,6 +109,7 @@ def _context(
         "history": [_history(entry, shown) for entry in reversed(facts.releases)],
         "maintainers": [{"role": role.lower(), "username": name} for role, name in facts.roles],
         "may_manage": _may_manage(request, found),
+        "images": indexes.profile_of(indexes.MAIN).images,
     }
 
 

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from packhouse.web import readme as readmes
+from packhouse.web.pictures import place_of_pictures
 
 register = template.Library()
 
@@ -142,9 +143,9 @@ def digest(value: str) -> SafeString:
 
 
 @register.filter
-def readme(html: str) -> SafeString:
-    """A README that was cleaned when it was judged, fitted into our page."""
-    return mark_safe(readmes.fit(html))  # noqa: S308 - cleaned by the judge
+def readme(html: str, images: str = "block") -> SafeString:
+    """A README that was cleaned when it was judged, fitted into our page; `images`: the rule of the index."""
+    return mark_safe(readmes.fit(html, place_of_pictures(images)))  # noqa: S308 - cleaned by the judge
 
 
 @register.inclusion_tag("packhouse/field.html")

@@ -17,6 +17,7 @@ from packhouse.web import (
     legacy,
     manage,
     metrics,
+    pictures,
     projects,
     simple,
     xmlrpc,
@@ -96,6 +97,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(r"^(?:pypi/?|RPC2)$", xmlrpc.endpoint, action=Action.READ, methods=("POST",), regex=True),
     # what machines ask
     route("_/audience", audience.ask, action=Action.READ),
+    route("_/image/<slug:signature>/<slug:address>", pictures.picture, action=Action.ANYONE, name="picture"),
     route("healthz", health.healthz, action=Action.ANYONE),
     route("readyz", health.readyz, action=Action.ANYONE),
     route("metrics", metrics.metrics, action=Action.ANYONE),  # judges for itself: scrapers have no session
