@@ -18,7 +18,11 @@ from packhouse.storage.incoming import Hook, no_hook
 from packhouse.storage.local_blobs import LocalBlobs
 
 if TYPE_CHECKING:
+    import socket
+
+    from packhouse.edge.nginx import Front
     from packhouse.services.judging import Judge
+    from packhouse.site.front import Nginx
     from packhouse.site.worker import Place
 
 
@@ -42,6 +46,10 @@ def configure(settings: Settings) -> None:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         django_settings.configure(**values(settings, secret_key(settings.data)))
         django.setup()
+        from packhouse.services.journal import mark_changes
+        from packhouse.storage.marks import Marks
+
+        mark_changes(Marks(settings.marks_folder))
 
 
 def connect(settings: Settings, *, make: bool = False) -> None:
@@ -63,8 +71,8 @@ def connect(settings: Settings, *, make: bool = False) -> None:
     demand_current(settings)
 
 
-def start(settings: Settings, *, edge: bool = True) -> int:
-    """Run a server until it is told to stop; returns the exit status.
+def start(settings: Settings, *, edge: str = "embedded") -> int:
+    """Run a server until it is told to stop; returns the exit status. `edge` is embedded, nginx or none.
 
     Everything that can be refused is refused here, before the first worker starts.
     """
@@ -88,14 +96,24 @@ def start(settings: Settings, *, edge: bool = True) -> int:
             keep_upstream(settings)
         welcome(settings)
         fill_reserve(settings.data)
-        return supervise(settings, listener.detach(), edge=edge)
+        if edge == "nginx":
+            return supervise_behind_nginx(settings, listener)
+        return supervise(settings, listener.detach(), edge=edge != "none")
     finally:
         close_databases()
         shared_numbers.unshare(settings.data, numbers)
         lock.release()
 
 
-def supervise(settings: Settings, listener: int, *, edge: bool) -> int:
+def supervise_behind_nginx(settings: Settings, listener: socket.socket) -> int:
+    """The same with an nginx in front, which takes over the listening socket; the workers get one of this machine."""
+    from packhouse.site.front import open_front
+
+    with open_front(settings, listener) as (nginx, inner):
+        return supervise(settings, inner.detach(), edge=True, nginx=nginx)
+
+
+def supervise(settings: Settings, listener: int, *, edge: bool, nginx: Nginx | None = None) -> int:
     """Start the judge of archives, then the workers; returns when all have ended."""
     from packhouse.services.judging import SandboxedJudge
     from packhouse.site.supervisor import Supervisor
@@ -105,7 +123,10 @@ def supervise(settings: Settings, listener: int, *, edge: bool) -> int:
     judge.start()
     try:
         stock = resources(settings, judge)
-        return Supervisor(lambda place: work(stock, place, edge=edge), listener, settings.workers).run()
+        front = None if nginx is None else nginx.edge_side
+        return Supervisor(
+            lambda place: work(stock, place, edge=edge, front=front), listener, settings.workers, nginx
+        ).run()
     finally:
         judge.close()
 
@@ -237,7 +258,7 @@ def fault_points() -> Hook:
     return hook(rules)
 
 
-def work(stock: Resources, place: Place, *, edge: bool) -> None:
+def work(stock: Resources, place: Place, *, edge: bool, front: Front | None = None) -> None:
     """Be a worker: the origin behind the edge, or alone."""
     from packhouse.jobs import worker as jobs
     from packhouse.site.worker import run_wsgi
@@ -247,14 +268,14 @@ def work(stock: Resources, place: Place, *, edge: bool) -> None:
     hold(stock)
     stop = jobs.start(stock)
     if edge:
-        work_at_edge(stock.settings, place)
+        work_at_edge(stock.settings, place, front)
     else:
         run_wsgi(application(), place)
     stop.set()
 
 
-def work_at_edge(settings: Settings, place: Place) -> None:
-    """Be a worker with the edge in front of the origin."""
+def work_at_edge(settings: Settings, place: Place, front: Front | None = None) -> None:
+    """Be a worker with the edge in front of the origin, behind nginx or not."""
     from packhouse.edge import server
     from packhouse.edge.edge import make_edge
     from packhouse.site.edge_numbers import carry
@@ -262,6 +283,6 @@ def work_at_edge(settings: Settings, place: Place) -> None:
     from packhouse.web.metrics import edge_answered
     from packhouse.web.reading import edge_secret
 
-    made = make_edge(settings, application(), edge_secret())
+    made = make_edge(settings, application(), edge_secret(), front)
     carry(made.answered, edge_answered)
     server.run(made, number=place.number, listener=place.listener, pipe=place.pipe)

@@ -66,6 +66,11 @@ class Settings:
         return self.catalogue_file.with_name("activity.db")
 
     @property
+    def marks_folder(self) -> Path:
+        """Where a commit marks what a cache in front must not use any more; absent without such a cache."""
+        return self.data / "front" / "marks"
+
+    @property
     def on_postgresql(self) -> bool:
         """Whether facts live in PostgreSQL."""
         return bool(self.database and self.database.startswith(("postgresql://", "postgres://")))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of the contract tests: one with the edge, one with the origin alone, both with two workers."""
+"""The servers of the contract tests: with the edge, with the origin alone, and behind nginx, each with two workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.infra.server import finish, start
 FILE_LIMIT = 3_000_000
 PROJECT_LIMIT = 5_000_000
 LIMITS = {"PACKHOUSE_MAX_FILE_SIZE": str(FILE_LIMIT), "PACKHOUSE_MAX_PROJECT_SIZE": str(PROJECT_LIMIT)}
-MODES = {"edge": "embedded", "origin": "none"}
+MODES = {"edge": "embedded", "origin": "none", "nginx": "nginx"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

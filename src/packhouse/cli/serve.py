@@ -22,10 +22,11 @@ from packhouse.cli.options import data_option
 )
 @click.option(
     "--edge",
-    type=click.Choice(["embedded", "none"]),
+    type=click.Choice(["embedded", "nginx", "none"]),
     default="embedded",
     show_default=True,
-    help="`none` answers every request with the origin alone, for another edge in front.",
+    help="`nginx` starts an nginx of this machine in front; `none` answers every request with the origin alone, for"
+    " another edge in front.",
 )
 def serve(
     host: str | None, port: int | None, data: str | None, workers: int | None, upstream: str | None, edge: str
@@ -39,4 +40,4 @@ def serve(
     from packhouse.bootstrap import start
 
     settings = config.load(host=host, port=port, data=data, workers=workers, upstream=upstream)
-    sys.exit(start(settings, edge=edge == "embedded"))
+    sys.exit(start(settings, edge=edge))

@@ -15,21 +15,22 @@ from packhouse.edge.files import Blobs, PathOf
 from packhouse.edge.flights import Flights, Leading
 from packhouse.edge.http import Exchange, Reply, plain
 from packhouse.edge.limits import CLOSE, Limits
+from packhouse.edge.nginx import Front
 from packhouse.edge.proxies import Proxies
 from packhouse.edge.reading import Miss, Reading
 from packhouse.storage.pages import open_pages
 
 
-def make_edge(settings: Settings, application: Application, secret: str) -> Edge:
+def make_edge(settings: Settings, application: Application, secret: str, front: Front | None = None) -> Edge:
     """The edge of a worker, to be made after the fork: it opens a connection of its own to the page table.
 
-    `application` is the origin, `secret` what proves to it that an edge asks which sends blobs itself. Raises
-    PackhouseError (UNAVAILABLE) when the page table can't be read.
+    `application` is the origin, `secret` what proves to it that an edge asks which sends blobs itself, `front` is
+    given where nginx stands before us. Raises PackhouseError (UNAVAILABLE) when the page table can't be read.
     """
     rules = CacheRules(max_age=settings.page_max_age)
     reading = Reading(open_pages(settings), Blobs(PathOf(settings.blobs_folder)), rules=rules)
     bridge = Bridge(application, Proxies(settings.trusted_proxies), secret=secret)
-    return Edge(bridge, Limits(lru_cache(256)(partial(is_own_host, settings))), reading)
+    return Edge(bridge, Limits(lru_cache(256)(partial(is_own_host, settings))), reading, front)
 
 
 class Edge:
@@ -38,10 +39,13 @@ class Edge:
     `answered` counts by status what it answered itself; the origin counts its own.
     """
 
-    def __init__(self, bridge: Bridge, limits: Limits, reading: Reading | None = None) -> None:
+    def __init__(
+        self, bridge: Bridge, limits: Limits, reading: Reading | None = None, front: Front | None = None
+    ) -> None:
         self._bridge = bridge
         self._limits = limits
         self._reading = reading
+        self._front = front
         self._flights = Flights()
         self._draining = False
         self.answered: Counter[int] = Counter()
@@ -52,6 +56,12 @@ class Edge:
 
     def handle(self, exchange: Exchange) -> None:
         """See `server.Application.handle`."""
+        if self._front is not None:
+            admitted = self._front.admit(exchange)
+            if isinstance(admitted, Reply):
+                self._reply(exchange, admitted)
+                return
+            exchange = admitted
         refusal = self._limits.refusal(exchange.request)
         if refusal is not None:
             self._reply(exchange, refusal)

@@ -152,6 +152,7 @@ def standard(resources: Resources) -> Worker:
 
     jobs = (
         Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
+        Job("marks of changed pages", "* * * * *", maintenance.sweep_marks),
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
         Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
     )

@@ -21,6 +21,7 @@ from packhouse.catalogue.models import Counter
 from packhouse.catalogue.rows import fetch_one, insert, moment_in, moment_out, run, write_json
 from packhouse.domain.permissions import Identity
 from packhouse.services.failures import as_refusals
+from packhouse.storage.marks import EVERYTHING, Marks, names_of
 
 Clock = Callable[[], datetime]
 
@@ -134,8 +135,24 @@ def take(count: int, clock: Clock) -> Moment:
     return Moment(value + 1, value + count, at)
 
 
+_marks: list[Marks] = []
+
+
+def mark_changes(marks: Marks) -> None:
+    """Have the transactions of this process mark what they change, for a cache in front; said by bootstrap."""
+    _marks[:] = [marks]
+
+
+def _marked(entries: list[Entry]) -> set[str]:
+    """What no cache may use from now on."""
+    names = {name for entry in entries if entry.project for name in names_of(entry.project)}
+    return names | {EVERYTHING for entry in entries if entry.index and not entry.project}
+
+
 def record(moment: Moment, actor: Actor, entries: list[Entry]) -> None:
-    """Write the entries under the serials of `moment`, in order."""
+    """Write the entries under the serials of `moment`, in order; what they change is marked before it commits."""
+    for marks in _marks:
+        marks.mark(_marked(entries))
     for offset, entry in enumerate(entries):
         insert(
             "catalogue_journalentry",

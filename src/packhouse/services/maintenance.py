@@ -12,6 +12,7 @@ from packhouse.catalogue.activity.models import Session, SignInFailure
 from packhouse.catalogue.models import Counter, File, Invitation
 from packhouse.services.journal import Clock, write
 from packhouse.services.resources import Resources
+from packhouse.storage.marks import Marks
 
 GRACE = timedelta(hours=24)
 """A blob without a row is left alone this long: an upload keeps its blobs before it commits its rows."""
@@ -80,3 +81,12 @@ def forget(clock: Clock) -> None:
     Session.objects.filter(expire_date__lt=now).delete()
     SignInFailure.objects.filter(at__lt=now - timedelta(days=1)).delete()
     Invitation.objects.filter(state="open", expires_at__lte=now).update(state="expired")
+
+
+def sweep_marks(resources: Resources) -> int:
+    """Remove the marks that have lasted; under the lock all writers take, so that none of them has just made one."""
+    if not resources.settings.marks_folder.is_dir():
+        return 0
+    with write():
+        Counter.objects.select_for_update(no_key=True).get(name="serial")
+        return Marks(resources.settings.marks_folder).sweep()

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -34,6 +35,19 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _log = structlog.stdlib.get_logger("packhouse.supervisor")
 
 Work = Callable[[Place], None]
+
+
+class Front(Protocol):
+    """A program that stands before the workers and is started, watched and stopped with them."""
+
+    def start(self) -> None:
+        """Start it."""
+
+    def watch(self) -> None:
+        """Start it again when it has ended."""
+
+    def drain(self, seconds: float) -> None:
+        """Let its transfers finish, for so long at most, and end it."""
 
 
 def hold_signals() -> None:
@@ -57,6 +71,7 @@ class Supervisor:
     work: Work
     listener: int
     count: int
+    front: Front | None = None
     children: dict[int, Child] = field(default_factory=dict)
     young_deaths: int = 0
 
@@ -67,9 +82,14 @@ class Supervisor:
         gc.freeze()
         for number in range(self.count):
             self._fork(number)
+        if self.front is not None:
+            self.front.start()
         status = self._watch()
+        begun = time.monotonic()
+        if self.front is not None:
+            self.front.drain(DRAIN_SECONDS)
         os.close(self.listener)
-        self._drain()
+        self._drain(begun)
         return status
 
     def _fork(self, number: int) -> None:
@@ -110,6 +130,8 @@ class Supervisor:
             if number in stops:
                 return 0
             if number == signal.SIGCHLD:
+                if self.front is not None:
+                    self.front.watch()
                 for child in self._reap():
                     _log.warning("a worker ended; another takes its place", worker=child.number)
                     self.young_deaths += time.monotonic() - child.born < YOUNG_SECONDS
@@ -127,11 +149,10 @@ class Supervisor:
                 ended.append(child)
         return ended
 
-    def _drain(self) -> None:
+    def _drain(self, begun: float) -> None:
         _log.info("stopping; transfers under way may take a while", seconds=DRAIN_SECONDS)
         for child in self.children.values():
             _tell(child.pipe)
-        begun = time.monotonic()
         while self.children and (left := begun + DRAIN_SECONDS - time.monotonic()) > 0:
             caught = signal.sigtimedwait(SIGNALS, left)
             if caught and caught.si_signo == signal.SIGINT and time.monotonic() - begun > IMPATIENCE_SECONDS:

@@ -14,9 +14,11 @@ from packhouse.config import Settings
 from packhouse.domain.page import Page
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.storage.sqlite import connect_read_only, library
+from packhouse.storage.wal_index import HEADER, open_header
 
-# How a commit is noticed: SQLite counts the commits of others in `PRAGMA data_version` (2 us a call); PostgreSQL has
-# no such thing that is there as soon as the commit is, so the counters are read (`storage.pages_postgresql`).
+# How a commit is noticed: by the WAL index, which SQLite's processes share in memory, or else by `PRAGMA data_version`;
+# PostgreSQL has no such thing that is there as soon as the commit is, so the counters are read
+# (`storage.pages_postgresql`).
 MARK = "serial, modified, etag, audience"
 COLUMNS = "serial, modified, etag, audience, valid_until, body, gzip, zstd, br"
 MMAP_SIZE = 256 * 1024 * 1024
@@ -69,6 +71,7 @@ class SqlitePages:
             self._connection = connect_read_only(file)
             for pragma in ("query_only = ON", f"mmap_size = {MMAP_SIZE}", "busy_timeout = 2000"):
                 self._connection.execute(f"PRAGMA {pragma}").fetchall()
+            self._header = open_header(file, self._connection)
         except library.Error as error:
             raise unreadable(error) from error
         # One cursor for all, with the library's cache of statements, spares a parse for each read.
@@ -76,8 +79,14 @@ class SqlitePages:
         self._version: Any = None
 
     def moved(self) -> bool:
-        """See `PageReader.moved`; `PRAGMA data_version` moves with every commit of another connection."""
-        try:
+        """See `PageReader.moved`."""
+        if self._header is not None:
+            header = self._header[:HEADER]
+            if header == self._version:
+                return False
+            self._version = header
+            return True
+        try:  # moves with every commit of another connection
             version = self._cursor.execute("PRAGMA data_version").fetchall()
         except library.Error as error:
             raise unreadable(error) from error
