@@ -38,9 +38,7 @@ def _album() -> Album:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Settings, the blob store, the judge of archives, the clock, what is called at each step of an upload, and how
-    pictures come here and are remembered.
-    """
+    """Settings, blobs, the judge, the clock, what is called at each step of an upload, pictures and their cache."""
 
     settings: Settings
     blobs: Blobs
