@@ -154,6 +154,28 @@ def test_the_follower_reads_every_entry_once(shelf: Press) -> None:
     assert search.follow() == 0
 
 
+def test_catching_up_reads_all_there_is_within_its_time(shelf: Press) -> None:
+    search.catch_up(seconds=60)
+    assert JobPosition.objects.get(name="search").serial == journal.last_serial()
+    shelf.wheel("numpy", "2.0", summary="Tensors")
+    search.catch_up()
+    assert [hit.project for hit in search.search(ANONYMOUS, "main", "tensors").hits] == ["numpy"]
+    search.rebuild()
+    search.catch_up(seconds=0)  # no time: one batch, and the answer is not held up
+    assert 0 < JobPosition.objects.get(name="search").serial <= search.SMALL_BATCH
+
+
+def test_what_a_slower_follower_read_meanwhile_is_not_written_over_the_newer(shelf: Press) -> None:
+    names("")
+    shelf.wheel("numpy", "2.0", summary="Tensors")
+    position = JobPosition.objects.get(name="search").serial
+    slow = search.Reached(before=position - 1, after=position)
+    SearchDocument.objects.filter(project="numpy").update(summary="of the other follower")
+    search.refresh_documents(["numpy"], slow)
+    assert SearchDocument.objects.get(project="numpy").summary == "of the other follower"
+    assert JobPosition.objects.get(name="search").serial == position
+
+
 def test_documents_are_disposable(shelf: Press) -> None:
     before = names("http")
     search.rebuild()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.infra.accounts import Browser, make_user
@@ -54,6 +55,17 @@ def test_hostile_200_a_new_account_by_the_link_even_where_registering_is_closed(
     assert browser.confirm()["Location"] == "/admin/claim/"
     browser.post("/admin/claim/")
     assert User.objects.get().is_admin
+
+
+def test_the_file_with_the_link_goes_when_it_is_used_up(signed_in: Browser, link: str, settings, tmp_path: Path):
+    settings.PACKHOUSE = replace(settings.PACKHOUSE, data=tmp_path)
+    file = tmp_path / "first-admin"
+    file.write_text(link, encoding="utf-8")
+    signed_in.get(link)
+    assert file.exists()
+    answer = signed_in.post("/admin/claim/")
+    assert not file.exists()
+    assert "You are the administrator" in signed_in.get(answer["Location"]).content.decode()
 
 
 def test_without_signing_in_nobody_becomes_anything(browser: Browser, link: str):

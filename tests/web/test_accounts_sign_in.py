@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -330,3 +331,20 @@ def rows_of_everything() -> Iterator[str]:
             with connection.cursor() as cursor:
                 cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608 - names of ours
                 yield from (str(row) for row in cursor.fetchall())
+
+
+def test_who_is_signed_in_finds_the_form_to_sign_in_as_somebody_else(signed_in: Browser):
+    make_user("bob")
+    page = signed_in.get("/account/login/").content.decode()
+    assert "signed in as <strong" in page
+    assert 'name="password"' in page
+    assert signed_in.sign_in("bob")["Location"] == "/manage/projects/"
+    assert ">bob<" in signed_in.get("/").content.decode()
+    assert signed_in.sign_in("bob")["Location"] == "/manage/projects/"  # once more as the same person
+    assert signed_in.get("/account/login/?next=/help/")["Location"] == "/help/"
+
+
+def test_a_notice_says_when_in_utc(signed_in: Browser):
+    fields = {"oldpassword": PASSWORD, "password1": "nine loud badgers", "password2": "nine loud badgers"}
+    signed_in.post("/manage/account/password/", **fields)
+    assert re.search(r"^When: +\d{1,2} \w+ \d{4}, \d\d:\d\d:\d\d UTC$", str(mail.outbox[-1].body), re.MULTILINE)

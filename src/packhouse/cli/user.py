@@ -26,12 +26,15 @@ def create(name: str, email: str, admin: bool, password_stdin: bool, data: str |
     from packhouse import bootstrap, config
 
     password = _password(password_stdin)
-    bootstrap.connect(config.load(data=data), make=True)
+    settings = config.load(data=data)
+    bootstrap.connect(settings, make=True)
     from packhouse.services.journal import COMMAND
     from packhouse.services.people import create_user
     from packhouse.services.resources import now
 
     made = create_user(COMMAND, name, email, password, admin=admin, clock=now)
+    if admin:
+        (settings.data / "first-admin").unlink(missing_ok=True)  # the claim link in it has ended
     click.echo(f"Made the account {made.username}{' (administrator)' if admin else ''}.")
 
 

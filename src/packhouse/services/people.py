@@ -187,7 +187,8 @@ def claim_first_administrator(actor: Actor, secret: str, user: User, *, clock: C
 
 def claimed() -> PackhouseError:
     """The refusal of a claim link that has done its work."""
-    return refuse(Kind.GONE, "claim-used", "This claim link was used or replaced; an administrator can make others.")
+    sentence = "This claim link was used or replaced; `packhouse user create --admin` makes another administrator."
+    return refuse(Kind.GONE, "claim-used", sentence)
 
 
 def claim_is_open(secret: str) -> bool:

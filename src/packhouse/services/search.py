@@ -8,6 +8,7 @@ its pages is. A document is disposable; `rebuild` makes all of them again.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,10 +25,15 @@ from packhouse.domain.searching import exact_name, grams, slips, spellings, word
 from packhouse.services import access
 from packhouse.services.indexes import indexes_below_all
 from packhouse.services.journal import last_serial
+from packhouse.services.resources import now
 
 FOLLOWER = "search"
 BATCH = 500
 """Journal entries read at once."""
+SMALL_BATCH = 25
+"""The same, while somebody waits for an answer."""
+CATCH_UP_SECONDS = 0.5
+"""How long a search may spend on reading the journal before it answers."""
 
 PER_PAGE = 20
 LAST_PAGE = 500
@@ -130,31 +136,57 @@ def _near(engine: Finder, question: Question, known: set[str]) -> list[Hit]:
     return [_hit(rows[pk], near=True) for _, _, pk in near[:PER_PAGE]]
 
 
+def catch_up(seconds: float = CATCH_UP_SECONDS) -> None:
+    """Bring the documents up to the journal, so that what was just published is found by this very request.
+
+    Gives up after `seconds` (after a restore, or during a large import): the worker goes on from there.
+    """
+    until = time.monotonic() + seconds
+    while follow(SMALL_BATCH) and time.monotonic() < until:
+        pass
+
+
 def follow(batch: int = BATCH) -> int:
-    """Bring the documents up to the journal, one batch; returns how many entries were read."""
-    position = JobPosition.objects.filter(name=FOLLOWER).first()
-    since = 0 if position is None else position.serial
-    if since > last_serial():
-        since = 0  # an older catalogue was restored: begin again
+    """Bring the documents up to the journal, one batch; returns how many entries were read.
+
+    Any number may follow at once, in any process: a batch that another read meanwhile is not written again, since
+    its documents may be older than the other's.
+    """
+    position, _ = JobPosition.objects.get_or_create(name=FOLLOWER, defaults={"serial": 0})
+    newest = last_serial()  # read after the position, which so is never the greater of the two
+    if position.serial == newest:
+        return 0
+    since = position.serial if position.serial < newest else 0  # 0: an older catalogue was restored, begin again
     rows = JournalEntry.objects.filter(serial__gt=since).order_by("serial").values_list("serial", "project")
     entries = list(rows[:batch])
     if entries:
-        refresh_documents({project for _, project in entries if project}, position=entries[-1][0])
+        names = {project for _, project in entries if project}
+        refresh_documents(names, reached=Reached(position.serial, entries[-1][0]))
     return len(entries)
 
 
-def refresh_documents(names: Iterable[str], position: int | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far the journal was read: from the position that was found to the one that is to be written."""
+
+    before: int
+    after: int
+
+
+def refresh_documents(names: Iterable[str], reached: Reached | None = None) -> None:
     """Make the documents of these projects again, and remember how far the journal was read, in one transaction."""
     fresh = [document for name in sorted(names) for document in _documents(name)]
     with transaction.atomic(using=ALIAS):
+        # The move of the position is the lock: who moves it second finds another value there and writes nothing.
+        position = JobPosition.objects.filter(name=FOLLOWER)
+        if reached and not position.filter(serial=reached.before).update(serial=reached.after, updated_at=now()):
+            return
         SearchDocument.objects.filter(project__in=list(names)).delete()
         for draft in fresh:
             draft.document.save()
             SearchClassifier.objects.bulk_create(
                 SearchClassifier(document=draft.document, classifier=classifier) for classifier in draft.classifiers
             )
-        if position is not None:
-            JobPosition.objects.update_or_create(name=FOLLOWER, defaults={"serial": position})
 
 
 def rebuild() -> None:

@@ -8,10 +8,13 @@ from math import inf
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.account.mixins import RedirectAuthenticatedUserMixin
 from allauth.account.models import EmailAddress
+from allauth.account.views import LoginView
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
@@ -22,6 +25,18 @@ from packhouse.services import access, sessions, tokens
 from packhouse.services.journal import Actor
 from packhouse.services.resources import now
 from packhouse.web.forms import PasswordForm, TokenForm
+
+
+class SignIn(LoginView):  # type: ignore[misc]  # allauth's views have no types
+    """The sign-in page. Who is signed in and came for it alone finds the form, to sign in as somebody else."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Send on only those who are signed in and on their way to somewhere (`next`)."""
+        onward: Any = super()
+        if request.user.is_authenticated and "next" not in request.GET and "next" not in request.POST:
+            onward = super(RedirectAuthenticatedUserMixin, self)  # past what redirects
+        response: HttpResponseBase = onward.dispatch(request, *args, **kwargs)
+        return response
 
 
 def overview(request: HttpRequest) -> HttpResponse:

@@ -31,7 +31,7 @@ def _person(pattern: str, view: Any, name: str) -> URLPattern:
 
 account_routes: list[URLPattern] = [
     _anyone("account/register/", evenly(account.signup), "account_signup"),
-    _anyone("account/login/", account.login, "account_login"),
+    _anyone("account/login/", own.SignIn.as_view(), "account_login"),
     _anyone("account/logout/", account.logout, "account_logout"),
     _anyone("account/inactive/", account.account_inactive, "account_inactive"),
     _anyone("account/confirm/", account.email_verification_sent, "account_email_verification_sent"),

@@ -8,6 +8,7 @@ the next page's Referer nor in a bookmark. Registering is open to a browser that
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -38,7 +39,9 @@ def claim(request: HttpRequest) -> HttpResponse:
         user = request.user
         people.claim_first_administrator(Actor(user.pk, user.username, "web"), secret, user, clock=now)
         del request.session[CLAIM]
-        return redirect("home")
+        (settings.PACKHOUSE.data / "first-admin").unlink(missing_ok=True)  # the link in it is used up
+        messages.success(request, "You are the administrator of this server now.")
+        return redirect("manage-account")
     form = None
     if not request.user.is_authenticated:
         form = import_string(settings.ACCOUNT_FORMS["signup"])()

@@ -63,9 +63,9 @@ def search(request: HttpRequest) -> HttpResponse:
 
 
 def _catch_up() -> None:
-    """Read a batch of the journal, so that what was just published is found; where nothing can be written, go on."""
+    """Read the journal, so that what was just published is found; where nothing can be written, go on."""
     try:
-        searching.follow()
+        searching.catch_up()
     except DatabaseError as error:
         _log.warning("search is behind the journal: %s", error)
 
