@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 PORT ?= 8000
 DATA ?= ./data
+SECONDS ?= 60
+TARGETS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check
@@ -18,13 +20,15 @@ FAST := not slow and not browser and not clients and not postgres and not crash 
 ifneq ($(wildcard $(VENV)/.shared),)
 RUNTIME :=
 TOOLS :=
+FUZZER :=
 else
 RUNTIME := $(VENV)/.runtime-ready
 TOOLS := $(VENV)/.tools-ready
+FUZZER := $(PIP) --no-deps --require-hashes -r requirements/fuzz.txt &&
 endif
 export PYTHONPATH := src
 
-.PHONY: help serve test test-full check bench docs migrations lock format clean system
+.PHONY: help serve test test-full check fuzz bench docs migrations lock format clean system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,6 +48,9 @@ check: $(TOOLS) ## format, lint, types, imports and the fast tests
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@PACKHOUSE_TEST_PROFILE=quick $(BIN)/python -m pytest -q -m "$(FAST)"
+
+fuzz: $(TOOLS) ## fuzz the readers of uploads: make fuzz [SECONDS=60] [TARGETS="zip tar"]
+	@$(FUZZER) $(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(TARGETS)
 
 bench: SYSTEM := nginx-light wrk
 bench: $(TOOLS) system ## measure ours beside nginx (benchmarks/README.md); BENCH=... are options

@@ -107,7 +107,7 @@ def test_files_stay_short():
 
 def test_tests_stand_where_the_source_stands():
     """A test folder mirrors a folder of the source, or holds what crosses them all."""
-    across = {"infra", "http", "browser", "clients", "contract", "crash", "end_to_end", "performance"}
+    across = {"infra", "http", "browser", "clients", "contract", "crash", "end_to_end", "fuzz", "performance"}
     folders = {file.relative_to(ROOT / "tests").parts[0] for file in TESTS if file.parent != ROOT / "tests"}
     ours = {path.name for path in (ROOT / "src/packhouse").iterdir() if path.is_dir()}
     assert folders <= ours | across

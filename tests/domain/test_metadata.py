@@ -154,7 +154,7 @@ def test_C6_one_label_for_two_urls() -> None:
 
 
 def test_unknown_fields_are_ignored_with_a_warning() -> None:
-    assert warnings("X-Evil: 1", "Content-Type: multipart/mixed; boundary=x") == ["metadata-field-unknown"] * 2
+    assert warnings("X-Evil: 1", "Subject: x") == ["metadata-field-unknown"] * 2
     assert warnings(*(f"X-{n}: 1" for n in range(50))) == ["metadata-field-unknown"] * 10
 
 

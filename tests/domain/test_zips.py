@@ -135,7 +135,7 @@ STRUCTURE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "gap": ("zip-unlisted-data", lambda: write_zip([*wheel_members(), Member(b"foo/x", b"x", gap=b"hidden")])),
     "descriptor": ("zip-data-descriptor", lambda: write_zip(first(flags=8, descriptor=DESCRIPTOR))),
     "descriptor-unflagged": ("zip-unlisted-data", lambda: write_zip(first(descriptor=DESCRIPTOR))),
-    "descriptor-local-only": ("zip-mismatch", lambda: write_zip(first(local={"flags": 8}))),
+    "descriptor-local-only": ("zip-data-descriptor", lambda: write_zip(first(local={"flags": 8}))),
     "local-name": ("zip-mismatch", lambda: write_zip(first(local={"name": b"foo/__main__.py"}))),
     "local-method": ("zip-mismatch", lambda: write_zip(first(local={"method": 0}))),
     "local-crc": ("zip-mismatch", lambda: write_zip(first(local={"crc": 1}))),
@@ -170,7 +170,7 @@ STRUCTURE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "zip64-missing": ("zip-zip64", lambda: write_zip(first(central={"size": NONE32}))),
     "zip64-twice": ("zip-extra-field", lambda: write_zip(first(extra=extra_field(1, bytes(8)) * 2))),
     "zip64-local-size-alone": (
-        "zip-zip64",
+        "zip-mismatch",
         lambda: write_zip(first(local={"size": NONE32, "extra": extra_field(1, bytes(8))})),
     ),
     "zip64-other-size": (

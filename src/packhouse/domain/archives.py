@@ -15,7 +15,7 @@ from packhouse.domain.codes import in_order
 from packhouse.domain.core_metadata import CoreMetadata
 from packhouse.domain.filenames import SdistFilename, WheelFilename
 from packhouse.domain.judged import Findings
-from packhouse.domain.metadata import read_metadata
+from packhouse.domain.metadata import licence_files, read_metadata
 from packhouse.domain.policy import Profile
 from packhouse.domain.sdists import Sdist
 from packhouse.domain.wheels import Wheel
@@ -59,8 +59,7 @@ def _judge_wheel(
     wheel.judge_layout(found)
     metadata = wheel.judge_info(found)
     core = _judge_metadata(metadata, filename, profile, found)
-    if core is not None:
-        wheel.judge_licences(core, found)
+    wheel.judge_licences(_licence_files(metadata, core), found)
     wheel.judge_contents(found)
     return metadata, core
 
@@ -70,9 +69,15 @@ def _judge_sdist(
 ) -> tuple[bytes | None, CoreMetadata | None]:
     metadata = sdist.judge(found)
     core = _judge_metadata(metadata, filename, profile, found)
-    if core is not None:
-        sdist.judge_licences(core, found)
+    sdist.judge_licences(_licence_files(metadata, core), found)
     return metadata, core
+
+
+def _licence_files(metadata: bytes | None, core: CoreMetadata | None) -> tuple[str, ...]:
+    """What the metadata say should be there, whatever else is wrong with them."""
+    if core is not None:
+        return core.license_files
+    return licence_files(metadata) if metadata is not None else ()
 
 
 def _judge_metadata(

@@ -85,6 +85,7 @@ ARCHIVE_CODES = (
     "zip-entry-comment",
     "zip-extra-field",
     "zip-zip64",
+    "zip-version",
     "zip-encrypted",
     "zip-compression",
     "zip-data-descriptor",

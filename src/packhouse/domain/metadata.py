@@ -53,6 +53,17 @@ def read_metadata(
     return Judged(None if faults else core, faults, tuple(found.warnings))
 
 
+def licence_files(raw: bytes) -> tuple[str, ...]:
+    """The sound License-File fields of metadata that are at fault elsewhere."""
+    unsaid = Findings()
+    fields = read_fields(raw, unsaid) or {}
+    given = fields.get("license-file", [])
+    version = _metadata_version(fields, unsaid)
+    if version is None or not given or not _is_usable("license-file", given, version, unsaid):
+        return ()
+    return _value("license-file", given, unsaid) or ()
+
+
 def _judge_fields(fields: Fields, found: Findings) -> CoreMetadata:
     values: dict[str, Any] = {}
     early = len(found.faults)

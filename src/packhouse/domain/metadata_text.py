@@ -61,6 +61,7 @@ SINGLE = frozenset({
 })  # fmt: skip
 """Fields that may stand once."""
 
+_MIME = frozenset({"content-type", "content-transfer-encoding", "mime-version"})
 _FOLDABLE = frozenset({
     "author", "author-email", "description", "keywords", "license", "maintainer", "maintainer-email",
 })  # fmt: skip
@@ -160,7 +161,12 @@ def _by_name(headers: list[str], found: Findings) -> Fields:
     for header in headers:
         spelled, _, value = header.partition(":")
         name = spelled.lower()
-        if name in FIELDS:
+        if name in _MIME:
+            found.fault(
+                "metadata-malformed",
+                f"The metadata's header {shown(spelled)} changes what some programs read; build without it.",
+            )
+        elif name in FIELDS:
             fields.setdefault(name, []).append(value.lstrip(" \t"))
         elif name not in unknown:
             unknown.add(name)

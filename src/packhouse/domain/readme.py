@@ -23,6 +23,7 @@ _CLASS = re.compile(
     r"|markdown-alert(?:-[a-z]+)?|align-(?:left|right|center)|footnote[a-z-]*|field-list|task-list-item|caption"
     r"|line(?:-block)?|topic|sidebar|rubric|epigraph|citation|option|problematic|reference|math|target)\Z"
 )
+_MOST_CLEANINGS = 6
 _TAGS = readme_clean.ALLOWED_TAGS - {"nav", "section", "aside", "picture"}
 _EXECUTABLE = {"script", "style", "template", "noscript", "textarea", "title", "iframe", "object", "xmp"}
 _ATTRIBUTES = {tag: set(names) for tag, names in readme_clean.ALLOWED_ATTRIBUTES.items() if tag == "*" or tag in _TAGS}
@@ -41,7 +42,7 @@ def render_description(text: str, content_type: str) -> str | None:
         html = _render_rst(text)
     else:
         return None
-    return clean(html) if html else None
+    return (clean(html) or None) if html else None
 
 
 def _read_type(content_type: str) -> tuple[str, str]:
@@ -73,8 +74,17 @@ def _render_rst(text: str) -> str | None:
 def clean(html: str) -> str:
     """The HTML with nothing but harmless elements, attributes, classes, ids and links.
 
-    Cleaning twice changes nothing.
+    Cleaning twice changes nothing: what an HTML parser moves about each time it is read (a link in a table in a link)
+    is cleaned until it rests, or left out altogether.
     """
+    for _ in range(_MOST_CLEANINGS):
+        before, html = html, _clean_once(html)
+        if html == before:
+            return html
+    return ""
+
+
+def _clean_once(html: str) -> str:
     return nh3.clean(
         html,
         tags=_TAGS,

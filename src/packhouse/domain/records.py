@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from packhouse.domain.archive_limits import has_odd_lines
 from packhouse.domain.judged import Findings
 from packhouse.domain.wording import shown
 
@@ -67,6 +68,8 @@ class Record:
         except (UnicodeDecodeError, csv.Error):
             self._found.fault("record-unreadable", "RECORD is not CSV in UTF-8; build the wheel again.", "content")
             return None
+        if has_odd_lines(text):
+            self._report("record-unreadable", "it holds a line break that not all programs know")
         read: dict[str, Row] = {}
         for number, cells in enumerate(rows, 1):
             if cells:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import BinaryIO
 
-from packhouse.domain.archive_limits import MOST_MEMBERS, BadArchive, check_path
-from packhouse.domain.core_metadata import CoreMetadata
+from packhouse.domain.archive_limits import MOST_MEMBERS, BadArchive, check_path, parents_of
 from packhouse.domain.filenames import SdistFilename
 from packhouse.domain.gzips import GzipReader
 from packhouse.domain.judged import Findings
@@ -25,6 +25,7 @@ class Sdist:
         self._reader = TarReader(GzipReader(file, size, profile.largest_unpacked))
         self._paths: set[str] = set()
         self._directories: set[str] = set()
+        self._count = 0
         self._tops: dict[str, None] = {}
         self._odd_modes = 0
         self._info: bytes | None = None
@@ -38,6 +39,7 @@ class Sdist:
         """Read the archive to its end; returns the bytes of PKG-INFO, None when there are none. Raises BadArchive."""
         for member in self._reader.members():
             self._take(member)
+        self._check_parents()
         if len(self._tops) != 1 or self.top in self._paths:
             raise BadArchive(
                 "sdist-top-directory",
@@ -61,6 +63,9 @@ class Sdist:
         return self._info
 
     def _take(self, member: TarMember) -> None:
+        self._count += 1
+        if self._count > MOST_MEMBERS:
+            raise BadArchive("archive-too-many-members", f"The archive has more than {MOST_MEMBERS} members")
         check_path(member.name)
         top, slash, rest = member.name.partition("/")
         self._tops.setdefault(top)
@@ -68,16 +73,23 @@ class Sdist:
         if member.name in self._paths or (member.name in self._directories and not member.is_directory):
             raise BadArchive("archive-duplicate-member", f"The archive holds {shown(member.name)} twice")
         known.add(member.name)
-        if len(self._paths) + len(self._directories) > MOST_MEMBERS:
-            raise BadArchive("archive-too-many-members", f"The archive has more than {MOST_MEMBERS} members")
         if not member.is_directory and member.mode & 0o6002:
             self._odd_modes += 1
-        if slash and rest == "PKG-INFO" and not member.is_directory and self._info is None:
+        if slash and rest.lower() == "pkg-info" and not member.is_directory:
+            if self._info is not None or rest != "PKG-INFO":
+                raise BadArchive("archive-duplicate-member", f"The archive holds {shown(member.name)} beside PKG-INFO")
             self._info = self._reader.read(LARGEST_METADATA)
 
-    def judge_licences(self, core: CoreMetadata, found: Findings) -> None:
+    def _check_parents(self) -> None:
+        """No file may be a directory of another member."""
+        clash = self._paths & parents_of(self._paths | self._directories)
+        if clash:
+            what = f"The archive holds {shown(min(clash))} both as file and as directory"
+            raise BadArchive("archive-duplicate-member", what)
+
+    def judge_licences(self, paths: Iterable[str], found: Findings) -> None:
         """E19: every License-File of metadata 2.4 and later is there (PEP 639)."""
-        for path in core.license_files:
+        for path in paths:
             inside = f"{self.top}/{path}"
             if inside not in self._paths:
                 found.fault(

@@ -27,6 +27,10 @@ _SPECIAL = {
     b"7": "a contiguous file",
     b"S": "a sparse file",
 }
+_NUMBERS = (
+    ("mode", 100, 108), ("uid", 108, 116), ("gid", 116, 124), ("mtime", 136, 148), ("device", 329, 337),
+    ("device", 337, 345),
+)  # fmt: skip
 _OVERRIDES = frozenset({"path", "size", "linkpath"})
 _MOST_EXTENSIONS = 4  # headers before one member
 _MOST_GLOBAL = 100  # pax headers for all members
@@ -70,6 +74,7 @@ class TarReader:
         self._left = 0  # bytes of the current member's data, with its padding
         self._size = 0
         self._globals = 0
+        self._after_global = False
 
     def members(self) -> Iterator[TarMember]:
         """Each file and directory. The data of one can be read until the next is asked for."""
@@ -79,10 +84,12 @@ class TarReader:
             self._size, self._left = size, size + -size % BLOCK
             if kind in {b"x", b"g", b"L", b"K"}:
                 self._extend(pending, kind, size)
+                self._after_global = kind == b"g"
                 continue
+            self._after_global = False
             yield self._member(header, kind, size, pending)
             pending = _Pending()
-        if pending.count:
+        if pending.count or self._after_global:
             raise BadArchive("tar-malformed", "The tar archive ends after a header that should describe a member")
 
     def read(self, largest: int) -> bytes:
@@ -106,6 +113,7 @@ class TarReader:
             self._check_end()
             return None
         _check_sum(header)
+        _check_numbers(header)
         return header
 
     def _check_end(self) -> None:
@@ -158,14 +166,24 @@ def _name(header: bytes, pending: _Pending) -> str:
     named = pending.pax.get("path")
     if named is not None and pending.long_name is not None:
         raise BadArchive("tar-malformed", f"{shown(named)} has two long names")
+    plain = _plain_name(header)
     name = named if named is not None else pending.long_name
     if name is None:
-        prefix = header[345:500].split(b"\0", 1)[0] if header[257:263] == b"ustar\0" else b""
-        short = header[:100].split(b"\0", 1)[0]
-        name = _text(prefix + b"/" + short if prefix else short)
+        name = plain
+    elif plain.startswith("/") or ".." in plain.split("/")[:-1]:
+        raise BadArchive("archive-path", f"{shown(name)} is called {shown(plain)} as well, which leads elsewhere")
     if "\0" in name:
         raise BadArchive("archive-path", f"{shown(name)} holds a NUL")
     return name
+
+
+def _plain_name(header: bytes) -> str:
+    """The name in the header itself. Only ustar has a prefix, but some readers take one from any header."""
+    prefix = header[345:500].split(b"\0", 1)[0]
+    short = header[:100].split(b"\0", 1)[0]
+    if prefix and (header[257:263] != b"ustar\0" or not short):
+        raise BadArchive("tar-malformed", f"{shown(short.decode('utf-8', 'replace'))} has a prefix that is none")
+    return _text(prefix + b"/" + short if prefix else short)
 
 
 def _text(raw: bytes) -> str:
@@ -185,6 +203,14 @@ def _number(raw: bytes, what: str) -> int:
     if not 0 <= number <= _LARGEST_SIZE:
         raise BadArchive("tar-malformed", f"The tar archive holds a {what} that is no sensible number")
     return number
+
+
+def _check_numbers(header: bytes) -> None:
+    """Numbers that nobody needs here: some readers stop at one that is none. Negative ones may be binary only."""
+    for what, start, end in _NUMBERS:
+        raw = header[start:end]
+        if raw[0] != 0xFF and raw[0] != 0x80:
+            _number(raw, what)
 
 
 def _check_sum(header: bytes) -> None:
@@ -207,7 +233,8 @@ def _pax_records(data: bytes) -> dict[str, str]:
             raise BadArchive("tar-pax", "A pax header of the tar archive is not 'length key=value' lines")
         at += length
         name = _text(key)
-        if name in records or name.startswith(("GNU.sparse", "SCHILY.realsize")) or name == "hdrcharset":
+        unwanted = name.startswith(("GNU.sparse", "SCHILY.realsize")) or name == "hdrcharset"
+        if name in records or unwanted or not name.isprintable():
             raise BadArchive("tar-pax", f"A pax header of the tar archive holds {shown(name)}, twice or unwanted")
         if name in _OVERRIDES:
             records[name] = _text(value)

@@ -8,6 +8,7 @@ import re
 
 from packaging.tags import Tag
 
+from packhouse.domain.archive_limits import has_odd_lines
 from packhouse.domain.filenames import WheelFilename
 from packhouse.domain.judged import Findings
 from packhouse.domain.wording import shown
@@ -19,6 +20,7 @@ LARGEST_ENTRY_POINTS = 1024 * 1024
 """Bytes of entry_points.txt."""
 
 _SCRIPT = re.compile(r"[\w.-]+\Z")
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")  # of WHEEL; an empty line would end the fields for some readers
 _MOST_TAG_LINES = 1000
 
 
@@ -40,12 +42,13 @@ def judge_wheel_file(raw: bytes, filename: WheelFilename, found: Findings) -> No
 
 def _read_fields(text: str) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if line.strip():
-            key, colon, value = line.partition(":")
-            if not colon or line[0].isspace():
-                raise ValueError(line)
-            fields.setdefault(key.lower(), []).append(value.strip())
+    for line in text.rstrip().splitlines():
+        key, colon, value = line.partition(":")
+        if not colon or not _KEY.fullmatch(key):
+            raise ValueError(line)
+        fields.setdefault(key.lower(), []).append(value.strip())
+    if has_odd_lines(text):
+        raise ValueError(text)
     return fields
 
 
@@ -79,7 +82,10 @@ def judge_entry_points(raw: bytes, found: Findings) -> None:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     why = None
     try:
-        parser.read_string(raw.decode("utf-8"))
+        text = raw.decode("utf-8")
+        if has_odd_lines(text):
+            why = "it holds a line break that not all programs know"
+        parser.read_string(text)
     except UnicodeDecodeError:
         why = "it is not UTF-8"
     except (configparser.DuplicateOptionError, configparser.DuplicateSectionError):

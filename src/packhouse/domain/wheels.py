@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
 from packhouse.domain.archive_limits import BadArchive
-from packhouse.domain.core_metadata import CoreMetadata
 from packhouse.domain.filenames import WheelFilename
 from packhouse.domain.judged import Findings
 from packhouse.domain.metadata_text import LARGEST_METADATA
@@ -47,6 +46,7 @@ class Wheel:
         self._profile = profile
         self._archive = ZipArchive(file, size, profile.largest_unpacked)
         self._files: Mapping[str, Member] = {m.name: m for m in self._archive.members if not m.is_directory}
+        self._directories = [m for m in self._archive.members if m.is_directory]
         self._info = f"{filename.stem}.dist-info"
 
     def judge_platform(self, found: Findings) -> None:
@@ -63,7 +63,7 @@ class Wheel:
 
     def judge_layout(self, found: Findings) -> None:
         """The directories that installers look for: one `.dist-info`, at most one `.data`, both named as the file."""
-        tops = {name.partition("/")[0] for name in self._files}
+        tops = {member.name.partition("/")[0] for member in self._archive.members}
         for top in sorted(tops):
             lowered = top.lower()
             if lowered.endswith(".dist-info") and top != self._info:
@@ -82,7 +82,8 @@ class Wheel:
 
     def _judge_data(self, found: Findings) -> None:
         start = f"{self._filename.stem}.data/"
-        inside = (name.removeprefix(start) for name in self._files if name.startswith(start))
+        names = (member.name for member in self._archive.members)
+        inside = (name.removeprefix(start) for name in names if name.startswith(start) and name != start)
         odd = {scheme if slash else "" for scheme, slash, _ in (name.partition("/") for name in inside)} - _SCHEMES
         for scheme in sorted(odd)[:5]:
             found.fault(
@@ -115,9 +116,9 @@ class Wheel:
             judge_entry_points(entry_points, found)
         return self.read_info("METADATA")
 
-    def judge_licences(self, core: CoreMetadata, found: Findings) -> None:
+    def judge_licences(self, paths: Iterable[str], found: Findings) -> None:
         """E19: every License-File of metadata 2.4 and later is there (PEP 639)."""
-        for path in core.license_files:
+        for path in paths:
             inside = f"{self._info}/licenses/{path}"
             if inside not in self._files:
                 found.fault(
@@ -143,6 +144,9 @@ class Wheel:
                 record.compare(name, member.size, hashed)
         if record:
             record.finish()
+        for directory in self._directories:
+            for _ in self._archive.chunks(directory):
+                pass
         self._judge_startup_code(found)
 
     def _judge_startup_code(self, found: Findings) -> None:

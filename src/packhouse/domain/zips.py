@@ -14,8 +14,17 @@ from dataclasses import dataclass, replace
 from struct import Struct
 from typing import BinaryIO
 
-from packhouse.domain.archive_limits import CHUNK, MOST_MEMBERS, BadArchive, check_path, check_unpacked, folded
+from packhouse.domain.archive_limits import (
+    CHUNK,
+    MOST_MEMBERS,
+    BadArchive,
+    check_path,
+    check_unpacked,
+    folded,
+    parents_of,
+)
 from packhouse.domain.wording import shown
+from packhouse.domain.zip_extras import NONE32, widened
 
 _LOCAL = Struct("<4s2B4HL2L2H")
 _CENTRAL = Struct("<4s4B4HL2L5H2L")
@@ -23,12 +32,13 @@ _END = Struct("<4s4H2LH")
 _END64 = Struct("<4sQ2H2L4Q")
 _LOCATOR = Struct("<4sLQL")
 _PAIR = Struct("<QQ")
-_LONGEST_COMMENT = 0xFFFF
-_NONE32 = 0xFFFFFFFF
+_LONGEST_COMMENT = _NONE16 = 0xFFFF
 _UTF8 = 0x800
 _HARMLESS_FLAGS = _UTF8 | 0x6  # names in UTF-8; how hard deflate tried
 _STORED, _DEFLATED = 0, 8
-_ZIP64, _UNICODE_PATH = 0x0001, 0x7075
+_NEWEST = 45  # version of the format that a reader needs, in tenths: 4.5 brought zip64
+_DOS_VOLUME, _DOS_DIRECTORY = 0x8, 0x10  # in the low byte of the attributes
+_EMPTY_DEFLATED = 2  # bytes of a deflate stream of nothing
 _LARGEST_DIRECTORY = 64 * 1024 * 1024  # bytes of the central directory
 
 
@@ -73,6 +83,8 @@ class ZipArchive:
         _check_names(central)
         check_unpacked(sum(member.size for member in central), size, largest_unpacked)
         self.members = _check_local(file, sorted(central, key=lambda member: member.offset), directory.offset)
+        if [member.offset for member in self.members] != [member.offset for member in central]:
+            raise BadArchive("zip-mismatch", "The central directory lists the members in another order than they lie")
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         """The member's bytes; raises BadArchive when they are not what its header says."""
@@ -155,6 +167,8 @@ def _find_directory(file: BinaryIO, size: int) -> _Directory:
     found = _Directory(offset, length, records)
     if tail[max(0, at - _LOCATOR.size) :][:4] == b"PK\x06\x07":
         found, end = _read_end64(tail, at, start, found)
+    elif NONE32 in {length, offset} or records == _NONE16:
+        raise BadArchive("zip-zip64", "The end record leaves numbers to a zip64 end record that is not there")
     if found.records > MOST_MEMBERS or found.size > _LARGEST_DIRECTORY:
         raise BadArchive("archive-too-many-members", f"The archive has more than {MOST_MEMBERS} members")
     if found.offset + found.size != end:
@@ -180,7 +194,7 @@ def _read_end64(tail: bytes, at: int, start: int, end: _Directory) -> tuple[_Dir
         raise BadArchive("zip-zip64", "The archive is spread over several disks")
     if offset != start + begin or size != _END64.size - 12:
         raise BadArchive("zip-zip64", "The zip64 end record has another place or size than it says")
-    short = ((end.offset, directory, _NONE32), (end.size, length, _NONE32), (end.records, records, 0xFFFF))
+    short = ((end.offset, directory, NONE32), (end.size, length, NONE32), (end.records, records, _NONE16))
     if any(given not in {value, none} for given, value, none in short):
         raise BadArchive("zip-zip64", "The two end records disagree")
     return _Directory(directory, length, records), start + begin
@@ -213,15 +227,16 @@ def _read_central(data: bytes, records: int) -> list[Member]:
 
 
 def _central_member(fields: tuple[int, ...], raw_name: bytes, extra: bytes) -> Member:
-    flags, method = fields[5:7]
+    needed, _, flags, method = fields[3:7]
     crc, packed, size = fields[9:12]
     disk, _, attributes, offset = fields[15:]
     name = _decode_name(raw_name, flags)
-    size, packed, offset = _widened(extra, raw_name, name, (size, packed, offset), local=False)
+    size, packed, offset = widened(extra, raw_name, name, (size, packed, offset))
     if disk:
         raise BadArchive("zip-malformed", "The archive is spread over several disks")
-    _check_method(name, flags, method, packed, size)
-    _check_mode(name, attributes >> 16, size)
+    _check_method(name, flags, method, needed)
+    _check_mode(name, attributes)
+    _check_sizes(name, method, packed, size)
     return Member(name, raw_name, flags, method, crc, packed, size, offset)
 
 
@@ -233,70 +248,35 @@ def _decode_name(raw: bytes, flags: int) -> str:
         raise BadArchive("zip-name", f"The name {ascii(raw[:60])[1:]} is not UTF-8, or not flagged so") from None
 
 
-def _check_method(name: str, flags: int, method: int, packed: int, size: int) -> None:
+def _check_method(name: str, flags: int, method: int, needed: int) -> None:
     if flags & 0x8:
         raise BadArchive("zip-data-descriptor", f"{shown(name)} has a data descriptor")
     if flags & ~_HARMLESS_FLAGS:
         raise BadArchive("zip-encrypted", f"{shown(name)} is encrypted or patched")
     if method not in {_STORED, _DEFLATED}:
         raise BadArchive("zip-compression", f"{shown(name)} is compressed by method {method}: expected deflate")
-    if method == _STORED and packed != size:
-        raise BadArchive("zip-size-mismatch", f"{shown(name)} is stored, but in another size")
+    if needed > _NEWEST:
+        raise BadArchive(
+            "zip-version", f"{shown(name)} needs version {needed} of the format: expected at most {_NEWEST}"
+        )
 
 
-def _check_mode(name: str, mode: int, size: int) -> None:
-    """Of what a member may be: a file, or an empty directory; not a link, not a device, not set-user-id."""
+def _check_mode(name: str, attributes: int) -> None:
+    """Of what a member may be: a file or a directory, as its name says; not a link, not a device, not set-user-id."""
     directory = name.endswith("/")
+    mode = attributes >> 16
     kind = mode & 0o170000
     if kind not in {0, 0o040000 if directory else 0o100000} or mode & 0o6000:
         raise BadArchive("archive-special-member", f"{shown(name)} is a link, a device or set-user-id")
-    if directory and size:
+    if attributes & (_DOS_VOLUME if directory else _DOS_VOLUME | _DOS_DIRECTORY):
+        raise BadArchive("archive-special-member", f"{shown(name)} has the attributes of a directory or a volume label")
+
+
+def _check_sizes(name: str, method: int, packed: int, size: int) -> None:
+    if name.endswith("/") and (size or packed > _EMPTY_DEFLATED):
         raise BadArchive("zip-malformed", f"The directory {shown(name)} holds data")
-
-
-def _widened(
-    extra: bytes, raw_name: bytes, name: str, values: tuple[int, int, int], *, local: bool
-) -> tuple[int, int, int]:
-    """Size, packed size and offset with what zip64 says of them; checks every extra field on the way."""
-    fields = _extra_fields(extra) if extra else {}
-    if _UNICODE_PATH in fields:
-        _check_unicode_path(fields[_UNICODE_PATH], raw_name, name)
-    open_ones = [index for index, value in enumerate(values) if value == _NONE32]
-    wide = fields.get(_ZIP64)
-    if wide is None and not open_ones:
-        return values
-    if local and open_ones:
-        open_ones = [0, 1] if values[:2] == (_NONE32, _NONE32) else []
-    if wide is None or not open_ones or len(wide) != 8 * len(open_ones):
-        raise BadArchive("zip-zip64", f"{shown(name)} has a zip64 field of the wrong size, too many or none")
-    widened = list(values)
-    for place, index in enumerate(open_ones):
-        widened[index] = int.from_bytes(wide[8 * place : 8 * place + 8], "little")
-    return widened[0], widened[1], widened[2]
-
-
-def _extra_fields(extra: bytes) -> dict[int, bytes]:
-    """Extra fields by id; they must fill the space exactly."""
-    fields: dict[int, bytes] = {}
-    at = 0
-    while at < len(extra):
-        kind = int.from_bytes(extra[at : at + 2], "little")
-        size = int.from_bytes(extra[at + 2 : at + 4], "little")
-        data = extra[at + 4 : at + 4 + size]
-        if len(extra) - at < 4 or len(data) != size:
-            raise BadArchive("zip-extra-field", "An extra field is cut short")
-        if kind in fields and kind in {_ZIP64, _UNICODE_PATH}:
-            raise BadArchive("zip-extra-field", "An extra field that must stand once stands twice")
-        fields[kind] = data
-        at += 4 + size
-    return fields
-
-
-def _check_unicode_path(field: bytes, raw_name: bytes, name: str) -> None:
-    """The Info-ZIP Unicode path may only repeat the name."""
-    same = field[:1] == b"\x01" and field[1:5] == zlib.crc32(raw_name).to_bytes(4, "little")
-    if not same or field[5:] != name.encode():
-        raise BadArchive("zip-extra-field", f"{shown(name)} has another name in an extra field")
+    if method == _STORED and packed != size:
+        raise BadArchive("zip-size-mismatch", f"{shown(name)} is stored, but in another size")
 
 
 def _check_names(members: list[Member]) -> None:
@@ -310,21 +290,10 @@ def _check_names(members: list[Member]) -> None:
         if key in same_kind:
             raise BadArchive("archive-duplicate-member", f"The archive holds {shown(member.name)} twice")
         same_kind.add(key)
-    parents = _parents(files | directories)
+    parents = parents_of(files | directories)
     if not files.isdisjoint(parents | directories):
         clash = min(files & (parents | directories))
         raise BadArchive("archive-duplicate-member", f"The archive holds {shown(clash)} both as file and as directory")
-
-
-def _parents(paths: set[str]) -> set[str]:
-    """All directories above these paths."""
-    parents: set[str] = set()
-    for path in paths:
-        parent = path.rpartition("/")[0]
-        while parent and parent not in parents:
-            parents.add(parent)
-            parent = parent.rpartition("/")[0]
-    return parents
 
 
 def _check_local(file: BinaryIO, central: list[Member], end: int) -> list[Member]:
@@ -348,12 +317,13 @@ def _check_local(file: BinaryIO, central: list[Member], end: int) -> list[Member
 def _check_entry(file: BinaryIO, member: Member) -> int:
     """Check the local header of a member; returns where its data starts."""
     head = _read_at(file, member.offset, _LOCAL.size)
-    signature, _, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack(head)
+    signature, needed, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack(head)
     if signature != b"PK\x03\x04":
         raise BadArchive("zip-malformed", f"There is no local header where {shown(member.name)} should begin")
+    _check_method(member.name, flags, method, needed)
     rest = _read_at(file, member.offset + _LOCAL.size, name_size + extra_size)
     raw_name, extra = rest[:name_size], rest[name_size:]
-    size, packed, _ = _widened(extra, raw_name, member.name, (size, packed, 0), local=True)
+    size, packed, _ = widened(extra, raw_name, member.name, (size, packed, 0))
     if (raw_name, flags, method, crc, packed, size) != (
         member.raw_name, member.flags, member.method, member.crc, member.packed, member.size,
     ):  # fmt: skip

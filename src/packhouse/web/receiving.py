@@ -7,16 +7,16 @@ kept in memory within limits. Nothing here judges what the fields mean.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from multipart import (
     MultipartError,
     MultipartSegment,
-    ParserLimitReached,
     PushMultipartParser,
-    StrictParserError,
     parse_options_header,
 )
 
@@ -31,6 +31,8 @@ MAX_FIELD = 64 * 1024
 MAX_DESCRIPTION = 2 * 1024 * 1024
 MAX_FIELDS_TOTAL = 4 * 1024 * 1024
 MAX_EPILOGUE = 64
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_PARAMETER = re.compile(r";\s*([^\s=;]+)\s*=")
 
 
 def _names(text: str) -> frozenset[str]:
@@ -103,7 +105,7 @@ def receive(
     reader = _Reader(start, limit)
     try:
         reader.read(
-            _chunks(stream, content_length),
+            _framed(_chunks(stream, content_length), boundary.encode()),
             PushMultipartParser(boundary, max_header_size=MAX_HEADER_LINE, max_segment_count=MAX_PARTS, strict=True),
         )
     except BaseException:
@@ -124,6 +126,41 @@ def _chunks(stream: Stream, content_length: int | None) -> Iterator[bytes]:
         yield chunk
 
 
+def _framed(chunks: Iterator[bytes], boundary: bytes) -> Iterator[bytes]:
+    """The chunks from the first boundary to the last: nothing may stand before it, and but blanks after it.
+
+    Without this, what is taken would depend on how the body happens to be cut into chunks.
+    """
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= len(boundary) + 4:
+            break
+    if not head.startswith((b"--" + boundary, b"\r\n--" + boundary)):
+        raise _bad_body("it does not begin with its boundary")
+    end = b"\r\n--" + boundary + b"--"
+    tail = b"" if head.startswith(b"\r\n") else b"\r\n"  # the line break that the first boundary may lack
+    for chunk in chain((head,), chunks):
+        window = tail + chunk
+        at = window.find(end)
+        if at >= 0:
+            stop = at + len(end) - len(tail)
+            yield chunk[:stop]
+            _check_epilogue(chain((chunk[stop:],), chunks))
+            return
+        tail = window[1 - len(end) :]
+        yield chunk
+
+
+def _check_epilogue(rest: Iterator[bytes]) -> None:
+    """A final line break is usual, more is not."""
+    size = 0
+    for chunk in rest:
+        size += len(chunk)
+        if chunk.strip() or size > MAX_EPILOGUE:
+            raise _bad_body("there are bytes behind its end")
+
+
 class _Reader:
     """The state between two parser events."""
 
@@ -136,21 +173,11 @@ class _Reader:
         self._total = 0
 
     def read(self, chunks: Iterator[bytes], parser: PushMultipartParser) -> None:
-        epilogue = 0
         try:
             for chunk in chunks:
-                try:
-                    for event in parser.parse(chunk):
-                        self._take(event)
-                except StrictParserError as error:
-                    # bytes after the end: a final line break is usual, more is not
-                    epilogue += len(chunk)
-                    if "after end" not in str(error) or chunk.strip() or epilogue > MAX_EPILOGUE:
-                        raise
-                    return
+                for event in parser.parse(chunk):
+                    self._take(event)
             parser.close()
-        except ParserLimitReached as error:
-            raise _bad_body(f"{error}".lower()) from error
         except MultipartError as error:
             raise _bad_body(f"{error}".lower()) from error
 
@@ -167,6 +194,7 @@ class _Reader:
     def _begin(self, segment: MultipartSegment) -> None:
         self._segment = segment
         self._text.clear()
+        _check_headers(segment)
         name = segment.name or ""
         if name in SINGLE and (name in self.received.fields or (name == "content" and self.received.incoming)):
             raise refuse(
@@ -193,6 +221,13 @@ class _Reader:
                 Kind.INVALID,
                 "filename-extended",
                 "The file's name was sent as 'filename*'; send it as a plain ASCII 'filename' alone.",
+                "content",
+            )
+        if "\\" in disposition:  # the library would take what follows the last one
+            raise refuse(
+                Kind.INVALID,
+                "filename-with-path",
+                "The filename holds a backslash: expected a bare filename; send it without its folder.",
                 "content",
             )
         self.received.filename = segment.filename
@@ -234,6 +269,20 @@ class _Reader:
                 Kind.INVALID, "field-not-utf8", f"The field {name!r} is not valid UTF-8; send it as UTF-8.", name
             ) from error
         self.received.fields.setdefault(name, []).append(text)
+
+
+def _check_headers(segment: MultipartSegment) -> None:
+    """Of what others might read differently: headers or parameters twice, and encodings of the part's bytes."""
+    names = [name for name, _ in segment.headerlist]
+    if len(set(names)) < len(names):
+        raise _bad_body("a part has the same header twice")
+    disposition = segment.header("Content-Disposition", "") or ""
+    keys = [key.lower() for key in _PARAMETER.findall(_QUOTED.sub('""', disposition))]
+    if len(set(keys)) < len(keys):
+        raise _bad_body("a part has a parameter of Content-Disposition twice")
+    encoding = segment.header("Content-Transfer-Encoding", "binary") or ""
+    if encoding.strip().lower() not in {"binary", "7bit", "8bit"}:
+        raise _bad_body(f"a part has the Content-Transfer-Encoding {encoding[:40]!a}; send its bytes as they are")
 
 
 def too_large(limit: int) -> PackhouseError:
