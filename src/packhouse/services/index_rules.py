@@ -77,8 +77,10 @@ def change_rules_as(identity: Identity, name: str, changes: dict[str, str], *, c
     with write():
         current = access.still_valid(identity, clock())
         may(current, Action.ADMINISTER).demand()
+        find_index(name)
+        values = {key: read_rule(key, text) for key, text in changes.items()}
         before = rules_of(name)
-        for key, text in changes.items():
-            change_rule(Actor.of(current), name, key, text, clock=clock)
+        for key, value in values.items():
+            set_rule(Actor.of(current), name, key, value, clock=clock)
         after = rules_of(name)
     return sum(before.get(key) != after.get(key) for key in changes)

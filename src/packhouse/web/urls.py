@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver
 
 from packhouse.domain.permissions import Action
 from packhouse.web import (
+    administration,
     assets,
     audience,
     documents,
@@ -85,6 +86,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         action=Action.DELETE,
         name="delete-file",
         methods=FORM,
+    ),
+    # what administrators do
+    route("admin/indexes/", administration.index_list, action=Action.ADMINISTER, name="admin-indexes"),
+    route(
+        "admin/index/<str:name>/", administration.index_page, action=Action.ADMINISTER, name="admin-index", methods=FORM
     ),
     # what programs read: an index, and documents about `main`
     *index_routes(r"^"),
