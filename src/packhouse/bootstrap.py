@@ -152,9 +152,11 @@ def prepare(settings: Settings) -> None:
     configure(settings)
     from packhouse.catalogue.migrating import migrate
     from packhouse.services.indexes import ensure_main
+    from packhouse.services.roots import discard_foreign
 
     migrate(settings, fault_points())
     ensure_main()
+    discard_foreign(settings.data)
     LocalBlobs(settings.blobs_folder).sweep()
     close_databases()
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from django.db import connection
 
 from packhouse.catalogue.models import Index, Layer, Project
 from packhouse.catalogue.rows import fetch, fetch_one, moment_out
@@ -115,30 +117,62 @@ def _listed(row: Any) -> ListedFile:
 
 def root_shown(index: Index) -> RootListing:
     """Every project an index shows now, quarantined and deleted ones left out."""
-    owned = _owned(index.pk, DEEPEST)
-    statement = """
-        SELECT p.id, p.name, p.display_name, p.serial FROM catalogue_project p
-        LEFT JOIN catalogue_projectstatus s ON s.project_id = p.id AND s.to_serial IS NULL
-        WHERE p.deleted_serial IS NULL AND (s.status IS NULL OR s.status <> 'quarantined')
-        ORDER BY p.name"""
-    entries = tuple(
-        RootEntry(name, display_name, serial) for pk, name, display_name, serial in fetch(statement) if pk in owned
+    rows = root_range(own_indexes(index.pk))
+    return RootListing(
+        serial=index.serial, projects=tuple(RootEntry(r.name, r.display_name, r.serial) for r in rows if r.shown)
     )
-    return RootListing(serial=index.serial, projects=entries)
 
 
-def _owned(index_id: int, depth: int) -> set[int]:
-    """The ids of all projects that some layer of the index ever had a file of."""
+class RootRow(NamedTuple):
+    """A living project of this server, and whether the root page asked for shows it."""
+
+    name: str
+    display_name: str
+    serial: int
+    shown: bool
+
+
+def root_range(own: list[int], start: str = "", end: str | None = None, limit: int | None = None) -> list[RootRow]:
+    """The projects with names from `start` to before `end`, at most `limit`, in the order of their code points.
+
+    A root page shows those that one of the indexes `own` ever had a file of, quarantined ones left out.
+    """
+    # PostgreSQL's ordinary comparisons follow a language; these are by bytes, and have an index of Django's making.
+    more, less, order = (">=", "<", "p.name") if connection.vendor == "sqlite" else ("~>=~", "~<~", "p.name USING ~<~")
+    statement = f"""
+        SELECT p.name, p.display_name, p.serial, CASE WHEN s.status = 'quarantined' THEN 0 WHEN EXISTS (
+            SELECT 1 FROM catalogue_placement l WHERE l.project_id = p.id AND l.index_id IN ({_marks(own)})
+        ) THEN 1 ELSE 0 END
+        FROM catalogue_project p
+        LEFT JOIN catalogue_projectstatus s ON s.project_id = p.id AND s.to_serial IS NULL
+        WHERE p.deleted_serial IS NULL AND p.name {more} %s{f" AND p.name {less} %s" if end is not None else ""}
+        ORDER BY {order}{f" LIMIT {limit:d}" if limit is not None else ""}"""  # noqa: S608 - our own words
+    values = [*own, start] if end is None else [*own, start, end]
+    return [RootRow(name, display, serial, bool(shown)) for name, display, serial, shown in fetch(statement, *values)]
+
+
+def changed_names(own: list[int], serial: int) -> list[str]:
+    """The projects in these indexes, deleted ones too, of which something was journalled after `serial`."""
+    statement = f"""
+        SELECT p.name FROM catalogue_project p WHERE p.serial > %s AND EXISTS (
+            SELECT 1 FROM catalogue_placement l WHERE l.project_id = p.id AND l.index_id IN ({_marks(own)})
+        )"""  # noqa: S608 - our own words
+    return [name for (name,) in fetch(statement, serial, *own)]
+
+
+def _marks(values: list[int]) -> str:
+    return ", ".join("%s" for _ in values) or "NULL"
+
+
+def own_indexes(index_id: int, depth: int = DEEPEST) -> list[int]:
+    """The ids of the indexes whose own placements an index is made of, sorted."""
     found: set[int] = set()
     for kind, target in _layers(index_id):
         if kind == OWN:
-            found |= {row[0] for row in fetch(_PLACED, index_id)}
+            found.add(index_id)
         elif kind == "index" and depth and target is not None:
-            found |= _owned(target, depth - 1)
-    return found
-
-
-_PLACED = "SELECT DISTINCT project_id FROM catalogue_placement WHERE index_id = %s"
+            found.update(own_indexes(target, depth - 1))
+    return sorted(found)
 
 
 def shape_of(index: Index) -> tuple[str, int]:

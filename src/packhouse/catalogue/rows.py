@@ -8,6 +8,8 @@ Values go in and come out as both databases have them: see `moment_in`, `moment_
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -28,6 +30,19 @@ def fetch_one(statement: str, *values: Any) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchone()
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """See the catalogue as it is now for several statements, which must only read; holds up no writer."""
+    if connection.in_atomic_block:
+        yield
+        return
+    run("BEGIN" if connection.vendor == "sqlite" else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        yield
+    finally:
+        run("ROLLBACK")
 
 
 def run(statement: str, *values: Any) -> None:

@@ -19,6 +19,7 @@ from packhouse.edge.nginx import Front
 from packhouse.edge.proxies import Proxies
 from packhouse.edge.reading import Miss, Reading
 from packhouse.storage.pages import open_pages
+from packhouse.storage.roots import RootShelf
 
 
 def make_edge(settings: Settings, application: Application, secret: str, front: Front | None = None) -> Edge:
@@ -28,7 +29,8 @@ def make_edge(settings: Settings, application: Application, secret: str, front: 
     given where nginx stands before us. Raises PackhouseError (UNAVAILABLE) when the page table can't be read.
     """
     rules = CacheRules(max_age=settings.page_max_age)
-    reading = Reading(open_pages(settings), Blobs(PathOf(settings.blobs_folder)), rules=rules)
+    shelf = RootShelf(settings.data)
+    reading = Reading(open_pages(settings), Blobs(PathOf(settings.blobs_folder)), rules=rules, shelf=shelf)
     bridge = Bridge(application, Proxies(settings.trusted_proxies), secret=secret)
     return Edge(bridge, Limits(lru_cache(256)(partial(is_own_host, settings))), reading, front)
 

@@ -17,17 +17,19 @@ from typing import NamedTuple
 
 from packhouse.domain.conditional import not_modified
 from packhouse.domain.headers import DEFAULT_RULES, CacheRules, Headers
-from packhouse.domain.negotiation import Representation, choose_encoding, choose_representation
+from packhouse.domain.negotiation import IDENTITY, Representation, choose_encoding, choose_representation
 from packhouse.domain.offers import answer_file
 from packhouse.domain.page import Page, Ready, answer_page
+from packhouse.domain.root_copy import LAG, RootCopy, answer_root, may_lag
 from packhouse.edge.files import SMALL, Blobs, KeptFile, asks_for_all, damaged, file_reply, read_hand_off
-from packhouse.edge.http import Reply, Request
+from packhouse.edge.http import FileRange, Reply, Request
 from packhouse.edge.limits import not_found
 from packhouse.edge.memory import MOST_USES, Entry, Memory
 from packhouse.edge.responses import Watch
 from packhouse.edge.routes import FileTarget, PageTarget, target_of
 from packhouse.errors import PackhouseError
-from packhouse.storage.pages import Mark, PageReader
+from packhouse.storage.pages import Mark, PageReader, RootState
+from packhouse.storage.roots import RootShelf, Stand
 
 DEFAULT_BYTES = 64 * 1024 * 1024
 MOST_HOT = 4096
@@ -80,13 +82,16 @@ class Reading:
         limit: int = DEFAULT_BYTES,
         rules: CacheRules = DEFAULT_RULES,
         clock: Callable[[], float] = time.time,
+        shelf: RootShelf | None = None,
     ) -> None:
-        """`limit` is in bytes of memory; `clock` gives unix seconds."""
+        """`limit` is in bytes of memory; `clock` gives unix seconds; `shelf` has the large root pages."""
         self._reader = reader
         self._blobs = blobs
         self._memory: Memory[Kept] = Memory(limit)
         self._rules = rules
         self._clock = clock
+        self._shelf = shelf
+        self._roots: dict[str, tuple[int, RootState | None]] = {}
         self._tick = 0
         self._access: int | None = None
         self._evictions = 0
@@ -126,6 +131,9 @@ class Reading:
             return None
         if target.project and self._is_unknown(target):
             return NOT_FOUND if request.method == "GET" else NOT_FOUND_HEAD
+        stand = None if target.project or self._shelf is None else self._shelf.find(target.index)
+        if stand is not None:
+            return self._root(request, target, representation, stand)
         page = self._current_page(target, representation.kind)
         if page is None:
             return self._miss_page(request, target, representation.kind)
@@ -136,6 +144,37 @@ class Reading:
             page, request.method, headers, representation, now=self._clock(), rules=self._rules
         )
         return Reply(status, sent, body or None)
+
+    def _root(
+        self, request: Request, target: PageTarget, representation: Representation, stand: Stand
+    ) -> Reply | Miss | None:
+        """A root page so large that it lies in a file, when that is current or may lag a little."""
+        state = self._root_state(target.index)
+        if state is None:
+            return None
+        serial, audience = state
+        kind, headers, now = representation.kind, request.headers, self._clock()
+        lags = serial != stand.serial and not (may_lag(stand.projects, headers) and now - stand.seen < LAG)
+        if lags or (audience and not self._is_allowed(headers, audience)):
+            return self._miss_page(request, target, kind)
+        copy = stand.copies[kind]
+        answer = answer_root(
+            copy, request.method, headers, representation, audience=audience, now=now, rules=self._rules
+        )
+        if answer.encoding == IDENTITY:  # seldom asked for: the origin unpacks it
+            return None
+        body = None if answer.encoding is None else FileRange(self._shelf_path(copy), 0, copy.packed)
+        return Reply(answer.status, answer.headers, body)
+
+    def _shelf_path(self, copy: RootCopy) -> str:
+        return "" if self._shelf is None else self._shelf.path(copy)
+
+    def _root_state(self, index: str) -> RootState | None:
+        """What the catalogue says of an index's root page now."""
+        known = self._roots.get(index)
+        if known is None or known[0] != self._tick:
+            known = self._roots[index] = (self._tick, self._reader.root_state(index))
+        return known[1]
 
     def _hot_page(self, request: Request) -> Reply | None:
         """The short way to a page that was asked for in just this form before; None: take the long way."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cronsim import CronSim
 
@@ -48,6 +48,13 @@ class Job:
         return next(CronSim(self.when, moment))
 
 
+class Following(Protocol):
+    """What keeps something up to the journal."""
+
+    def catch_up(self, stop: threading.Event) -> None:
+        """Do what there is to do."""
+
+
 class Follower:
     """Reads the journal when it has grown; `follow` reads one batch and returns how many entries that were."""
 
@@ -71,7 +78,7 @@ class Follower:
 class Worker:
     """Does the work of one server for as long as it holds the lock."""
 
-    def __init__(self, resources: Resources, lock: Path, followers: Sequence[Follower], jobs: Sequence[Job]) -> None:
+    def __init__(self, resources: Resources, lock: Path, followers: Sequence[Following], jobs: Sequence[Job]) -> None:
         self._resources = resources
         self._lock = lock
         self._followers = followers
@@ -147,8 +154,8 @@ def _alone_in_the_database() -> bool:
 
 
 def standard(resources: Resources) -> Worker:
-    """The worker of a server: search follows the journal; temporary files, blobs and what has run out are cleared."""
-    from packhouse.services import journal, maintenance, search
+    """The worker of a server: search and large root pages follow the journal; what is left over is cleared."""
+    from packhouse.services import journal, maintenance, roots, search
 
     jobs = (
         Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
@@ -156,7 +163,10 @@ def standard(resources: Resources) -> Worker:
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
         Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
     )
-    followers = (Follower(journal.last_serial, search.follow, resources.hook),)
+    followers = (
+        Follower(journal.last_serial, search.follow, resources.hook),
+        roots.Refresher(resources.settings.data),
+    )
     return Worker(resources, resources.settings.data / "jobs.lock", followers, jobs)
 
 

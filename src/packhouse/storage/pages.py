@@ -28,6 +28,9 @@ MMAP_SIZE = 256 * 1024 * 1024
 Mark = tuple[int, int, str, str]
 """Serial, time of modification, tag and audience of a page."""
 
+RootState = tuple[int, str]
+"""Serial of the last change of an index's root page, and its audience."""
+
 
 class PageReader(Protocol):
     """What the edge asks of the page table."""
@@ -43,6 +46,9 @@ class PageReader(Protocol):
 
     def page_mark(self, index: str, project: str, kind: str) -> Mark | None:
         """What tells a stored page from every other state of it, without its bytes; None when it is not stored."""
+
+    def root_state(self, index: str) -> RootState | None:
+        """What tells whether a root page kept elsewhere is current and for whom it is; None without the index."""
 
     def access_generation(self) -> int:
         """The number that moves whenever somebody's right to read may have changed."""
@@ -107,6 +113,11 @@ class SqlitePages:
     def page_mark(self, index: str, project: str, kind: str) -> Mark | None:
         """See `PageReader.page_mark`."""
         row = self._row(f"SELECT {MARK} {_OF_PAGE}", index, project, kind)
+        return None if row is None else tuple(row)
+
+    def root_state(self, index: str) -> RootState | None:
+        """See `PageReader.root_state`."""
+        row = self._row("SELECT serial, audience FROM catalogue_index WHERE name = ?", index)
         return None if row is None else tuple(row)
 
     def access_generation(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from packhouse.domain.page import Page
-from packhouse.storage.pages import COLUMNS, MARK, Mark, unreadable
+from packhouse.storage.pages import COLUMNS, MARK, Mark, RootState, unreadable
 
 _OF_PAGE = "FROM catalogue_page WHERE index_name = %s AND project = %s AND kind = %s"
 _COUNTERS = "SELECT value FROM catalogue_counter WHERE name IN ('serial', 'access') ORDER BY name"
@@ -51,6 +51,11 @@ class PostgresqlPages:
     def page_mark(self, index: str, project: str, kind: str) -> Mark | None:
         """See `PageReader.page_mark`."""
         rows = self._rows(f"SELECT {MARK} {_OF_PAGE}", index, project, kind)
+        return tuple(rows[0]) if rows else None
+
+    def root_state(self, index: str) -> RootState | None:
+        """See `PageReader.root_state`."""
+        rows = self._rows("SELECT serial, audience FROM catalogue_index WHERE name = %s", index)
         return tuple(rows[0]) if rows else None
 
     def access_generation(self) -> int:

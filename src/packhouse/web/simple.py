@@ -3,24 +3,29 @@
 
 from __future__ import annotations
 
+import gzip
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from packhouse.domain.headers import CacheRules, Headers, error_headers, preflight_headers, redirect_headers
 from packhouse.domain.names import is_valid_name, normalize
-from packhouse.domain.negotiation import Representation, choose_representation
+from packhouse.domain.negotiation import IDENTITY, Representation, choose_representation
 from packhouse.domain.page import answer_page
 from packhouse.domain.permissions import IndexRight, ReadMode
+from packhouse.domain.root_copy import answer_root
 from packhouse.errors import Kind, PackhouseError
-from packhouse.services import pages
+from packhouse.services import access, pages, roots
 from packhouse.web import resources
 from packhouse.web.reading import audience_headers, lower_headers, may_read
 
 NOT_FOUND = b"404 Not Found"
+CHUNK = 256 * 1024
+"""Bytes of a file sent at once."""
 
 
 def plainly_missing(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -39,14 +44,14 @@ def plainly_missing(view: Callable[..., HttpResponseBase]) -> Callable[..., Http
 
 
 @plainly_missing
-def root(request: HttpRequest, index: str = "main") -> HttpResponse:
+def root(request: HttpRequest, index: str = "main") -> HttpResponseBase:
     """`/simple/`: every project of the index."""
     right = may_read(request, index)
     return _answer(request, right, "")
 
 
 @plainly_missing
-def project(request: HttpRequest, name: str, index: str = "main") -> HttpResponse:
+def project(request: HttpRequest, name: str, index: str = "main") -> HttpResponseBase:
     """`/simple/<name>/`: every file of a project; another spelling is redirected to the normalized one."""
     right = may_read(request, index)
     if not is_valid_name(name):
@@ -91,13 +96,15 @@ def make(status: int, headers: Headers, body: bytes = b"") -> HttpResponse:
     return response
 
 
-def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponse:
+def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponseBase:
     if request.method == "OPTIONS":
         return preflight(request)
     headers = lower_headers(request)
     representation = choose_representation(headers.get("accept"), request.META.get("QUERY_STRING", ""))
     if representation is None:
         return _not_acceptable(right)
+    if not name and roots.are_many():
+        return _answer_root(request, right, representation)
     page = pages.read_page(right.name, name, representation.kind)
     if page is None:
         return missing(right)
@@ -106,6 +113,41 @@ def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponse:
         page, request.method or "GET", headers, representation, now=time.time(), rules=rules
     )
     return make(status, (*sent, *audience_headers(request, page.audience)), body)
+
+
+def _answer_root(request: HttpRequest, right: IndexRight, representation: Representation) -> HttpResponseBase:
+    """The root page of an index of a large server, from a file."""
+    headers, settings = lower_headers(request), resources.get().settings
+    lag = "no-cache" not in headers.get("cache-control", "").lower()
+    found = roots.root_copy(right.name, representation.kind, settings.data, lag=lag)
+    if found is None:
+        return missing(right)
+    copy, path = found
+    audience = access.audience_of(right.name)
+    rules = CacheRules(max_age=settings.page_max_age)
+    answer = answer_root(
+        copy, request.method or "GET", headers, representation, audience=audience, now=time.time(), rules=rules
+    )
+    sent = (*answer.headers, *audience_headers(request, audience))
+    if answer.encoding is None:
+        return make(answer.status, sent)
+    response = StreamingHttpResponse(_chunks(path, plain=answer.encoding == IDENTITY), status=answer.status)
+    del response["Content-Type"]
+    for name, value in sent:
+        response[name] = value
+    return response
+
+
+def _chunks(path: str, *, plain: bool) -> Iterator[bytes]:
+    """The bytes of a file, or (`plain`) what it holds compressed; opened now, so that it may be removed meanwhile."""
+    file = gzip.open(path) if plain else Path(path).open("rb")  # noqa: SIM115 - closed at the end of the pieces
+
+    def pieces() -> Iterator[bytes]:
+        with file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+    return pieces()
 
 
 def _not_acceptable(right: IndexRight) -> HttpResponse:

@@ -30,6 +30,14 @@ class Project(models.Model):
     serial = models.BigIntegerField(default=0)
     modified = models.BigIntegerField(default=0)
 
+    class Meta:
+        """Newest first; what changed since a serial."""
+
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["created_serial"], name="projects_by_age"),
+            models.Index(fields=["serial"], name="projects_by_change"),
+        ]
+
     def __str__(self) -> str:
         return self.display_name
 
@@ -101,6 +109,7 @@ class Release(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["project", "canonical"], name="one_release_per_version")
         ]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["created_serial"], name="releases_by_age")]
 
     def __str__(self) -> str:
         return f"{self.project.display_name} {self.version}"
