@@ -34,8 +34,11 @@ def secret_key(data: Path) -> str:
     return file.read_text(encoding="ascii").strip()
 
 
-def configure(settings: Settings) -> None:
-    """Configure Django for this process, once; makes the data folder (0700) and the signing key when absent."""
+def configure(settings: Settings, *, read_only: bool = False) -> None:
+    """Configure Django for this process, once; makes the data folder (0700) and the signing key when absent.
+
+    `read_only`: SQLite files are opened for reading alone, as a full disk or a read-only file system allows.
+    """
     import django
     from django.conf import settings as django_settings
 
@@ -44,7 +47,7 @@ def configure(settings: Settings) -> None:
     if not django_settings.configured:
         os.umask(0o077)  # whatever we write is ours alone
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        django_settings.configure(**values(settings, secret_key(settings.data)))
+        django_settings.configure(**values(settings, secret_key(settings.data), read_only=read_only))
         django.setup()
         from packhouse.services.journal import mark_changes
         from packhouse.storage.marks import Marks
@@ -66,6 +69,17 @@ def connect(settings: Settings, *, make: bool = False) -> None:
         return
     existing_folder(settings.data)
     configure(settings)
+    from packhouse.catalogue.migrating import demand_current
+
+    demand_current(settings)
+
+
+def connect_to_read(settings: Settings) -> None:
+    """Configure Django for a command that changes nothing; the folder need not be writable."""
+    from packhouse.site.folder import existing_folder
+
+    existing_folder(settings.data, writable=False)
+    configure(settings, read_only=True)
     from packhouse.catalogue.migrating import demand_current
 
     demand_current(settings)

@@ -24,6 +24,7 @@ COMMANDS = {
     "status": "Set the status of PROJECT: an archived one takes no uploads, a quarantined one shows no files.",
     "index": "Make and show indexes, and say who may read them.",
     "gc": "Remove stored bytes that nothing names, abandoned temporary files and ended sessions.",
+    "verify": "Compare everything that is kept with its digests, and the journal with what it tells of.",
     "doctor": "Examine the data folder and say what is wrong with it.",
 }
 """Every command with its line of help; the command `x-y` is `x_y` in the module `packhouse.cli.x_y`."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from packhouse.catalogue.listings import living_project, project_shown, root_shown, shape_of
 from packhouse.catalogue.models import Counter, Index, Page, Project
-from packhouse.catalogue.rows import run
+from packhouse.catalogue.rows import fetch, run
 from packhouse.domain import page as domain
 from packhouse.domain.listing import ProjectListing, RootListing
 from packhouse.domain.simple import (
@@ -142,17 +142,18 @@ def read_page(index_name: str, project: str, kind: str, clock: Clock = now) -> d
 
     `project` is a normalized name, "" for the root page; `kind` is `html`, `json` or (root) `names`.
     """
-    found = _stored(index_name, project, kind)
+    found = stored_page(index_name, project, kind)
     if found is not None and found.is_valid(clock().timestamp()):
         return found
     with _flight(index_name, project):
-        found = _stored(index_name, project, kind)
+        found = stored_page(index_name, project, kind)
         if found is not None and found.is_valid(clock().timestamp()):
             return found
         return _make(index_name, project, kind, clock)
 
 
-def _stored(index_name: str, project: str, kind: str) -> domain.Page | None:
+def stored_page(index_name: str, project: str, kind: str) -> domain.Page | None:
+    """The page as it is stored, or None."""
     row = Page.objects.filter(index_name=index_name, project=project, kind=kind).first()
     if row is None:
         return None
@@ -209,6 +210,21 @@ def _make(index_name: str, project: str, kind: str, clock: Clock) -> domain.Page
     return page
 
 
+def drawn(index_name: str, project: str, kind: str) -> domain.Page | None:
+    """The page as what is known now makes it, whatever is stored; None when nothing is shown there."""
+    index = Index.objects.filter(name=index_name).first()
+    draft = None if index is None else _draft(index, project, kind)
+    return None if draft is None else draft.page
+
+
+def page_keys(after: tuple[str, str, str], most: int) -> list[tuple[str, str, str]]:
+    """Index, project and kind of the stored pages that come next."""
+    statement = """
+        SELECT index_name, project, kind FROM catalogue_page WHERE (index_name, project, kind) > (%s, %s, %s)
+        ORDER BY index_name, project, kind LIMIT %s"""
+    return [(index, project, kind) for index, project, kind in fetch(statement, *after, most)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Draft:
     """A page made on reading, and whether what it shows is still so, given the index as it is now."""
@@ -249,7 +265,7 @@ def _draft_root(index: Index, kind: str) -> _Draft:
 
 def _keep_names(index: Index) -> None:
     """See to it that the row by which a 404 is remembered is there."""
-    if _stored(index.name, "", NAMES) is None:
+    if stored_page(index.name, "", NAMES) is None:
         draft = _draft(index, "", NAMES)
         if draft is not None:
             with suppress(PackhouseError):  # a full disk keeps nobody from reading

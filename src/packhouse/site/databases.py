@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from packhouse.config import Settings
+from packhouse.storage.sqlite import address_to_read
 
 ACTIVITY_APPS = frozenset(
     {"activity", "sessions", "django_tasks", "django_tasks_db", "django_tasks_database", "django_cache"}
@@ -33,12 +34,15 @@ class Router:
         return self.db_for_read(one) == self.db_for_read(other)
 
 
-def databases(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Django's DATABASES for these settings: two SQLite files, or two schemas of one PostgreSQL database."""
+def databases(settings: Settings, *, read_only: bool = False) -> dict[str, dict[str, Any]]:
+    """Django's DATABASES for these settings: two SQLite files, or two schemas of one PostgreSQL database.
+
+    `read_only` is for SQLite alone, whose opening writes to the folder otherwise.
+    """
     if settings.on_postgresql:
         return {alias: _postgresql(str(settings.database), schema) for alias, schema in _SCHEMAS}
     files = {"default": settings.catalogue_file, "activity": settings.activity_file}
-    return {alias: _sqlite(str(file)) for alias, file in files.items()}
+    return {alias: _sqlite(address_to_read(file) if read_only else str(file)) for alias, file in files.items()}
 
 
 _SCHEMAS = (("default", "catalogue"), ("activity", "activity"))

@@ -16,7 +16,7 @@ from packhouse.site.databases import databases
 _WEB = Path(__file__).resolve().parent.parent / "web"
 
 
-def values(settings: Settings, secret_key: str) -> dict[str, Any]:
+def values(settings: Settings, secret_key: str, *, read_only: bool = False) -> dict[str, Any]:
     """All Django settings for these settings of ours; `secret_key` signs sessions and links."""
     return {
         "SECRET_KEY": secret_key,
@@ -31,7 +31,7 @@ def values(settings: Settings, secret_key: str) -> dict[str, Any]:
         "APPEND_SLASH": False,
         "LOGGING_CONFIG": None,  # see site.logs
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
-        "DATABASES": databases(settings),
+        "DATABASES": databases(settings, read_only=read_only),
         "DATABASE_ROUTERS": ["packhouse.site.databases.Router"],
         "INSTALLED_APPS": INSTALLED_APPS,
         "MIDDLEWARE": MIDDLEWARE,

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from packhouse.storage.incoming import Hook, Incoming, no_hook, sweep
@@ -67,6 +67,11 @@ class MemoryBlobs:
     def kept(self) -> Iterator[tuple[str, float]]:
         """See `Blobs.kept`."""
         yield from sorted((sha256, when) for sha256, (_, when) in self._blobs.items())
+
+    def damage(self, sha256: str, change: Callable[[bytes], bytes]) -> None:
+        """Let a blob rot, as a disk may: for tests of what finds it."""
+        data, when = self._blobs[sha256]
+        self._blobs[sha256] = (change(data), when)
 
     def sweep(self) -> int:
         """See `Blobs.sweep`."""

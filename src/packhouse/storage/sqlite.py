@@ -45,6 +45,27 @@ def report() -> str:
     return f"SQLite {library.sqlite_version} from {source} {verdict} the fix for resetting a shared write-ahead log."
 
 
+def address_to_read(file: Path) -> str:
+    """The address (a `file:` URI) under which a database can be read.
+
+    Beside a log (`-wal`) SQLite needs, or makes, a shared index of it. Where none can be made, on a full disk or a
+    read-only file system, and no log is there either, nobody writes: the file is then read as one that can't change.
+    """
+    address = f"{Path(file).absolute().as_uri()}?mode=ro"
+    connection = library.connect(address, uri=True)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    except library.OperationalError:
+        log = file.with_name(file.name + "-wal")
+        if file.is_file() and not (log.exists() and log.stat().st_size):
+            return f"{address}&immutable=1"
+    except library.DatabaseError:
+        pass  # whoever reads it says what is wrong with it
+    finally:
+        connection.close()
+    return address
+
+
 def connect_read_only(file: Path | str) -> Any:
     """Open a database for reading alone, for use in any one thread at a time; autocommit, rows as tuples."""
     address = f"{Path(file).absolute().as_uri()}?mode=ro"
