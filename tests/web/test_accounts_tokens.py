@@ -206,5 +206,5 @@ def test_sorting(signed_in: Browser, order: str, names: list[str]):
     by_name = {row.name: row.pk for row in Token.objects.all()}
     for name, age in (("c", 2), ("b", 1)):
         TokenUse.objects.create(token_id=by_name[name], used_at=now() - timedelta(hours=age), address="192.0.2.1")
-    rows = signed_in.get(PAGE, data={"sort": order}).context["tokens"]
+    rows = signed_in.get(PAGE, data={"tokens": order}).context["tokens"].page
     assert [row["token"].name for row in rows] == names

@@ -58,9 +58,11 @@ def test_home_teaches_when_there_is_nothing(browser: Browser, press: Press) -> N
     assert "/legacy/" in said
 
 
-def test_home_shows_the_newest_releases(browser: Browser, project: Press) -> None:
+def test_home_shows_the_newest_release_of_each_project(browser: Browser, project: Press) -> None:
+    project.wheel("later", "3.0", summary="A <b>bold</b> summary")
     said = page(browser, "/")
-    assert said.index("2.0rc1") < said.index("1.0<")
+    assert said.index("/project/later/") < said.index("/project/foo-bar/") < said.index("2.0rc1")
+    assert said.count("/project/foo-bar/") == 1
     assert "A &lt;b&gt;bold&lt;/b&gt; summary" in said
 
 

@@ -37,7 +37,14 @@ def test_there_are_routes() -> None:
 
 def example(route: URLPattern) -> str | None:
     """An address of a route that is made of plain path converters."""
-    values: dict[str, Any] = {"name": "foo", "version": "1.0", "filename": "foo.whl", "token_id": 1, "pk": 1}
+    values: dict[str, Any] = {
+        "name": "foo",
+        "version": "1.0",
+        "filename": "foo.whl",
+        "form": "csv",
+        "token_id": 1,
+        "pk": 1,
+    }
     if route.name is None or not set(route.pattern.converters) <= set(values):
         return None
     from django.urls import reverse

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import inf
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -24,7 +22,9 @@ from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access, sessions, tokens
 from packhouse.services.journal import Actor
 from packhouse.services.resources import now
+from packhouse.web.account_tables import TOKENS, token_row
 from packhouse.web.forms import PasswordForm, TokenForm
+from packhouse.web.tables import Row
 
 
 class SignIn(LoginView):  # type: ignore[misc]  # allauth's views have no types
@@ -56,10 +56,9 @@ def token_list(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         made, secret = _create(user, form)
         form = form if secret is None else TokenForm(projects=_projects_of(user))
-    rows = _sorted(_with_use(tokens.tokens_of(user)), request.GET.get("sort", ""))
     context = {
         "form": form,
-        "tokens": rows,
+        "tokens": TOKENS.show(token_rows(user), request.GET),
         "new_token": secret,
         "new_token_name": made.name if made else "",
         "upload_url": request.build_absolute_uri("/legacy/"),
@@ -121,35 +120,12 @@ def _create(user: User, form: TokenForm) -> tuple[Token | None, str | None]:
         return None, None
 
 
-def _with_use(rows: list[Token]) -> list[dict[str, Any]]:
-    marks = TokenUse.objects.in_bulk([row.pk for row in rows])
+def token_rows(user: User) -> list[Row]:
+    """One's tokens as tables show them, the newest first."""
+    living = tokens.tokens_of(user)
+    marks = TokenUse.objects.in_bulk([row.pk for row in living])
     moment = now()
-    return [
-        {"token": row, "use": marks.get(row.pk), "expired": row.expires_at is not None and row.expires_at <= moment}
-        for row in rows
-    ]
-
-
-def _sorted(rows: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
-    """The rows by `name`, `used` or `ends`, reversed with a minus before it; as they are for anything else."""
-    key = _TOKEN_ORDERS.get(order.removeprefix("-"))
-    return sorted(rows, key=key, reverse=order.startswith("-")) if key else rows
-
-
-def _last_use(row: dict[str, Any]) -> float:
-    return row["use"].used_at.timestamp() if row["use"] else 0.0
-
-
-def _end(row: dict[str, Any]) -> float:
-    ends = row["token"].expires_at
-    return ends.timestamp() if ends else inf
-
-
-_TOKEN_ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "name": lambda row: row["token"].name.lower(),
-    "used": _last_use,
-    "ends": _end,
-}
+    return [token_row(row, marks.get(row.pk), moment) for row in living]
 
 
 def _projects_of(user: User) -> list[str]:

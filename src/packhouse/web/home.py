@@ -19,6 +19,8 @@ from packhouse.services import search as searching
 from packhouse.web.reading import readable, web_identity
 
 NEWEST = 12
+LOOKED_AT = 60
+"""Releases among which the newest of different projects are looked for."""
 PER_PAGE = 20
 MAX_QUERY = 200
 MAX_FILTERS = 10
@@ -34,10 +36,18 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "index": {"title": "", "description": ""},
         "counts": queries.counts("main"),
-        "newest": queries.newest_releases("main", NEWEST),
+        "newest": _newest(),
         "upstream": "",
     }
     return render(request, "home.html", context)
+
+
+def _newest() -> list[queries.NewRelease]:
+    """The newest release of each of the projects that released last."""
+    found: dict[str, queries.NewRelease] = {}
+    for release in queries.newest_releases("main", LOOKED_AT):
+        found.setdefault(release.name, release)
+    return list(found.values())[:NEWEST]
 
 
 @readable

@@ -17,15 +17,24 @@ from packhouse.catalogue import queries
 from packhouse.catalogue.models import Project, Role
 from packhouse.domain.listing import Status
 from packhouse.domain.permissions import Action, Identity, ProjectRole, may
-from packhouse.domain.project_json import ReleaseFacts, find_release
-from packhouse.domain.versions import parse_version
+from packhouse.domain.project_json import FileFacts, ReleaseFacts
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access, collaborators, people, releases
 from packhouse.services import projects as services
 from packhouse.web import resources
 from packhouse.web.manage_forms import InvitationForm, StatusForm, TypedNameForm, YankForm
-from packhouse.web.projects import find
+from packhouse.web.project_tables import (
+    FILES,
+    OWN_PROJECTS,
+    OWN_RELEASES,
+    file_row,
+    own_rows,
+    release_row,
+    release_rows,
+)
+from packhouse.web.projects import find, release_of
 from packhouse.web.reading import web_identity
+from packhouse.web.tables import Row
 
 _ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING})
 """Refusals that are told in the form they answer."""
@@ -44,21 +53,10 @@ def own_projects(request: HttpRequest) -> HttpResponse:
         return redirect("manage-projects")
     person = people.find_user(identity.username)
     context = {
-        "projects": _sorted(queries.projects_of(person), request.GET.get("sort", "")),
+        "projects": OWN_PROJECTS.show(own_rows(queries.projects_of(person)), request.GET),
         "invitations": [_invited(row) for row in queries.open_invitations(person, clock()())],
     }
     return TemplateResponse(request, "manage/projects.html", context)
-
-
-def _sorted(rows: list[queries.OwnProject], order: str) -> list[queries.OwnProject]:
-    """The rows by `name` or `published`, reversed with a minus before it; by name for anything else."""
-    if order.removeprefix("-") == "published":
-        return sorted(rows, key=_published, reverse=order.startswith("-"))
-    return rows[::-1] if order == "-name" else rows
-
-
-def _published(row: queries.OwnProject) -> float:
-    return row.published.timestamp() if row.published else 0.0
 
 
 def _invited(row: Any) -> dict[str, Any]:
@@ -91,7 +89,7 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
         return redirect("manage-project", found.name)
     facts = queries.project_facts("main", found, even_quarantined=True)
     context = _base(found, owner=owner) | {
-        "releases": [_release_row(entry) for entry in reversed(facts.releases)],
+        "releases": OWN_RELEASES.show(release_rows(facts.releases), request.GET),
         "form": form if owner else None,
         "delete_url": reverse("delete-project", args=[found.name]) if owner else "",
     }
@@ -103,17 +101,6 @@ def _set_status(identity: Identity, found: Project, form: Form) -> None:
     services.set_status(identity, found.name, status, reason=form.cleaned_data["reason"], clock=clock())
 
 
-def _release_row(entry: ReleaseFacts) -> dict[str, Any]:
-    return {
-        "version": entry.version,
-        "published": min((file.upload_time for file in entry.files), default=None),
-        "files": len(entry.files),
-        "size": sum(file.size for file in entry.files),
-        "yanked": entry.yanked is not None,
-        "prerelease": parse_version(entry.version).is_prerelease,
-    }
-
-
 def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
     """`/manage/project/<name>/release/<version>/`: its files; yank and unyank."""
     found, identity, owner = _managed(request, name)
@@ -122,8 +109,8 @@ def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
     if request.method == "POST" and _did(form, lambda: _yank(request, identity, found, shown, form)):
         return redirect("manage-release", found.name, shown.version)
     context = _base(found, owner=owner) | {
-        "release": _release_row(shown) | {"yanked": shown.yanked},
-        "files": [_file_row(found, shown, file, owner=owner) for file in shown.files],
+        "release": release_row(shown) | {"yanked": shown.yanked},
+        "files": FILES.show([_file_row(found, shown, file, owner=owner) for file in shown.files], request.GET),
         "form": form,
         "delete_url": reverse("delete-release", args=[found.name, shown.version]) if owner else "",
     }
@@ -131,11 +118,7 @@ def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
 
 
 def _release_of(found: Project, version: str) -> ReleaseFacts:
-    facts = queries.project_facts("main", found, even_quarantined=True)
-    shown = find_release(facts.releases, version)
-    if shown is None:
-        raise refuse(Kind.MISSING, "release-unknown", f"{found.display_name} has no release {version[:60]!r} here.")
-    return shown
+    return release_of(found, queries.project_facts("main", found, even_quarantined=True), version)
 
 
 def _yank(request: HttpRequest, identity: Identity, found: Project, shown: ReleaseFacts, form: Form) -> None:
@@ -150,16 +133,9 @@ def _yank(request: HttpRequest, identity: Identity, found: Project, shown: Relea
     messages.success(request, f"{what} is yanked: installers pass it over unless its exact version is asked for.")
 
 
-def _file_row(found: Project, shown: ReleaseFacts, file: Any, *, owner: bool) -> dict[str, Any]:
+def _file_row(found: Project, shown: ReleaseFacts, file: FileFacts, *, owner: bool) -> Row:
     address = reverse("delete-file", args=[found.name, shown.version, file.filename]) if owner else ""
-    return {
-        "filename": file.filename,
-        "size": file.size,
-        "uploaded": file.upload_time,
-        "sha256": file.sha256,
-        "yanked": file.yanked,
-        "delete_url": address,
-    }
+    return file_row(file) | {"delete_url": address}
 
 
 def people_page(request: HttpRequest, name: str) -> HttpResponse:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import render
@@ -17,7 +16,6 @@ from packhouse.domain.links import project_links
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import Action, may
 from packhouse.domain.project_json import (
-    FileFacts,
     ProjectFacts,
     ReleaseFacts,
     find_release,
@@ -29,6 +27,7 @@ from packhouse.domain.wording import without_controls
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access, indexes
 from packhouse.web.pictures import ALLOWING_POLICY
+from packhouse.web.project_tables import FILES, RELEASES, downloads, file_row, release_rows
 from packhouse.web.reading import readable, web_identity
 
 
@@ -47,9 +46,7 @@ def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
     """`/project/<name>/<version>/`: one release; other spellings of the version are redirected."""
     found = find(name)
     facts = queries.project_facts("main", found)
-    shown = find_release(facts.releases, version)
-    if shown is None:
-        raise refuse(Kind.MISSING, "release-unknown", f"{found.display_name} has no release {version[:60]!r} here.")
+    shown = release_of(found, facts, version)
     if (name, version) != (found.name, shown.version):
         return HttpResponsePermanentRedirect(reverse("release", args=[found.name, shown.version]))
     return _page(request, "release.html", _context(request, found, facts, shown, pinned=True))
@@ -74,6 +71,14 @@ def user(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "user.html", {"person": person, "projects": queries.public_projects_of(person)})
 
 
+def release_of(found: Project, facts: ProjectFacts, version: str) -> ReleaseFacts:
+    """The release of this version in any spelling; raises MISSING."""
+    shown = find_release(facts.releases, version)
+    if shown is None:
+        raise refuse(Kind.MISSING, "release-unknown", f"{found.display_name} has no release {version[:60]!r} here.")
+    return shown
+
+
 def find(name: str) -> Project:
     """The project of this name in any spelling; raises MISSING."""
     found = queries.find_project("main", normalize(name)) if is_valid_name(name) else None
@@ -95,6 +100,7 @@ def _context(
     status, reason = queries.status_of(found)
     latest = latest_release(facts.releases)
     uploaded_by = queries.uploaders("main", found) if shown else {}
+    files = [file_row(file, uploaded_by.get(file.filename, "")) for file in (shown.files if shown else ())]
     return {
         "project": {
             "name": found.display_name,
@@ -105,8 +111,9 @@ def _context(
         "release": shown_release(shown, queries.description_of(shown)) if shown else None,
         "latest": latest.version if latest else "",
         "pinned": pinned,
-        "files": [shown_file(file, uploaded_by.get(file.filename, "")) for file in (shown.files if shown else ())],
-        "history": [_history(entry, shown) for entry in reversed(facts.releases)],
+        "files": FILES.show(files, request.GET),
+        "history": RELEASES.show(release_rows(facts.releases, shown), request.GET),
+        "downloads": downloads(found.name, shown.version if shown else ""),
         "maintainers": [{"role": role.lower(), "username": name} for role, name in facts.roles],
         "may_manage": _may_manage(request, found),
         "images": indexes.profile_of(indexes.MAIN).images,
@@ -202,32 +209,3 @@ def _extra_of(text: str) -> tuple[str, str]:
         if start >= 0:
             return marker[start + 10 :].partition(quote_mark)[0], text
     return "", text
-
-
-def shown_file(file: FileFacts, uploaded_by: str) -> dict[str, Any]:
-    """A row of the table of files."""
-    url = f"/files/{file.sha256}/{quote(file.filename, safe='')}"
-    wheel = file.packagetype == "bdist_wheel"
-    return {
-        "filename": file.filename,
-        "url": url,
-        "size": file.size,
-        "sha256": file.sha256,
-        "uploaded": file.upload_time,
-        "kind": "wheel" if wheel else "sdist",
-        "tags": "-".join(file.filename.removesuffix(".whl").split("-")[-3:]) if wheel else "",
-        "yanked": file.yanked,
-        "metadata_url": f"{url}.metadata" if file.metadata_sha256 else "",
-        "uploaded_by": uploaded_by,
-    }
-
-
-def _history(entry: ReleaseFacts, shown: ReleaseFacts | None) -> dict[str, Any]:
-    return {
-        "version": entry.version,
-        "published": min((file.upload_time for file in entry.files), default=None),
-        "files": len(entry.files),
-        "yanked": entry.yanked is not None,
-        "prerelease": parse_version(entry.version).is_prerelease,
-        "current": shown is not None and entry.version == shown.version,
-    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django import template
 from django.core.paginator import Page
@@ -16,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from packhouse.web import readme as readmes
 from packhouse.web.pictures import place_of_pictures
+from packhouse.web.tables import Shown
 
 register = template.Library()
 
@@ -164,16 +164,22 @@ def field(bound: BoundField, label: str = "", hint: str = "", mark: str = "") ->
     }
 
 
-@register.inclusion_tag("packhouse/sort_header.html", takes_context=True)
-def sort_header(context: dict[str, Any], key: str, label: str, mark: str = "") -> dict[str, Any]:
-    """A column's heading that sorts by link: `?sort=key`, then `?sort=-key`. The view does the sorting."""
-    request = context["request"]
-    now = request.GET.get("sort", context.get("sort", ""))
-    query = request.GET.copy()
-    query["sort"] = f"-{key}" if now == key else key
-    query.pop("page", None)
-    order = {key: "ascending", f"-{key}": "descending"}.get(now, "")
-    return {"label": label, "order": order, "query": urlencode(sorted(query.items())), "mark": mark}
+@register.inclusion_tag("packhouse/sort_header.html")
+def sort_header(table: Shown, key: str, label: str, mark: str = "") -> dict[str, Any]:
+    """A column's heading that sorts by link (`web.tables`); `mark` is a CSS class."""
+    return {"label": label, "order": table.direction(key), "address": table.sorted_by(key), "mark": mark}
+
+
+@register.inclusion_tag("packhouse/table_links.html")
+def table_links(table: Shown, download: str = "") -> dict[str, Any]:
+    """What stands above a table: ways to narrow it, and `download`.csv and `download`.json."""
+    return {"links": table.links, "download": download}
+
+
+@register.inclusion_tag("packhouse/pages.html")
+def table_pages(table: Shown, what: str = "") -> dict[str, Any]:
+    """Links to the other pages of a table."""
+    return _paged(table.page, table.page_query(), what, f"{table.name}-page", f"#{table.name}")
 
 
 @register.inclusion_tag("packhouse/pages.html", takes_context=True)
@@ -181,5 +187,10 @@ def pages(context: dict[str, Any], page: Page[Any], what: str = "") -> dict[str,
     """Links to the other pages of a listing, keeping the rest of the query."""
     query = context["request"].GET.copy()
     query.pop("page", None)
+    return _paged(page, query.urlencode(), what, "page", "")
+
+
+def _paged(page: Page[Any], query: str, what: str, parameter: str, place: str) -> dict[str, Any]:
     numbers = list(page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1))
-    return {"page": page, "numbers": numbers, "query": query.urlencode(), "what": what}
+    before = f"?{query}&{parameter}=" if query else f"?{parameter}="
+    return {"page": page, "numbers": numbers, "before": before, "place": place, "what": what}

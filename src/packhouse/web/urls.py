@@ -21,6 +21,7 @@ from packhouse.web import (
     pictures,
     projects,
     simple,
+    table_files,
     xmlrpc,
 )
 from packhouse.web.account_urls import account_routes
@@ -59,10 +60,26 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route("help/", home.help_page, action=Action.READ, name="help"),
     route("project/<str:name>/", projects.project, action=Action.READ, name="project"),
     route("project/<str:name>/<str:version>/", projects.release, action=Action.READ, name="release"),
+    route(
+        "project/<str:name>/releases.<str:form>", table_files.releases_file, action=Action.READ, name="releases-file"
+    ),
+    route(
+        "project/<str:name>/<str:version>/files.<str:form>",
+        table_files.files_file,
+        action=Action.READ,
+        name="files-file",
+    ),
     route("user/<str:name>/", projects.user, action=Action.READ, name="user"),
     *account_routes,
     # what its people do with a project
     route("manage/projects/", manage.own_projects, action=Action.ACCOUNT, name="manage-projects", methods=FORM),
+    route(
+        "manage/projects/projects.<str:form>",
+        table_files.own_projects_file,
+        action=Action.ACCOUNT,
+        name="own-projects-file",
+    ),
+    route("manage/account/token/tokens.<str:form>", table_files.tokens_file, action=Action.ACCOUNT, name="tokens-file"),
     route("manage/project/<str:name>/", manage.project, action=Action.MANAGE, name="manage-project", methods=FORM),
     route(
         "manage/project/<str:name>/collaborators/",

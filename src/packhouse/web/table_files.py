@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of the pages as files to keep: CSV and JSON."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+
+from packhouse.catalogue import queries
+from packhouse.services import people
+from packhouse.web.account import token_rows
+from packhouse.web.account_tables import TOKENS
+from packhouse.web.context import house
+from packhouse.web.project_tables import FILES, OWN_PROJECTS, RELEASES, file_row, own_rows, release_rows
+from packhouse.web.projects import find, release_of
+from packhouse.web.reading import readable, web_identity
+
+
+@readable
+def releases_file(request: HttpRequest, name: str, form: str) -> HttpResponse:
+    """`/project/<name>/releases.csv` (or `.json`): all releases of a project."""
+    found = find(name)
+    rows = release_rows(queries.project_facts("main", found).releases)
+    return RELEASES.download(rows, form, f"{found.name}-releases")
+
+
+@readable
+def files_file(request: HttpRequest, name: str, version: str, form: str) -> HttpResponse:
+    """`/project/<name>/<version>/files.csv` (or `.json`): all files of a release, with their addresses."""
+    found = find(name)
+    shown = release_of(found, queries.project_facts("main", found), version)
+    uploaded_by = queries.uploaders("main", found)
+    base = house(request)["house"].base_url
+    rows = [file_row(file, uploaded_by.get(file.filename, ""), base) for file in shown.files]
+    return FILES.download(rows, form, f"{found.name}-{shown.version}-files")
+
+
+def own_projects_file(request: HttpRequest, form: str) -> HttpResponse:
+    """`/manage/projects/projects.csv` (or `.json`): one's own projects."""
+    person = people.find_user(web_identity(request).username)
+    return OWN_PROJECTS.download(own_rows(queries.projects_of(person)), form, "projects")
+
+
+def tokens_file(request: HttpRequest, form: str) -> HttpResponse:
+    """`/manage/account/token/tokens.csv` (or `.json`): one's API tokens, without what they open."""
+    person = people.find_user(web_identity(request).username)
+    return TOKENS.download(token_rows(person), form, "tokens")
