@@ -102,7 +102,8 @@ def _routes(prefix: str, patterns: list[URLPattern | URLResolver]) -> Iterator[s
     for pattern in patterns:
         address = prefix + spelled(str(pattern.pattern))
         if isinstance(pattern, URLPattern):
-            yield address.replace("/index/<index>/", "/", 1)  # the same on every index
+            own = address in {"/index/<index>", "/index/<index>/<rest>"}
+            yield address if own else address.replace("/index/<index>/", "/", 1)  # the same on every index
         elif str(getattr(pattern.urlconf_name, "__name__", "packhouse")).startswith("packhouse"):
             yield from _routes(address, pattern.url_patterns)
 

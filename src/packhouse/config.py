@@ -41,6 +41,7 @@ class Settings:
     outbound_allow: tuple[str, ...] = ()  # private networks that the picture proxy may connect to
     page_max_age: int = 0
     log_format: str = "text"  # text | json
+    security_contact: str | None = None  # whom to tell of a hole: mailto:... or https://...
     metrics_token: str | None = None  # what a scraper of /metrics sends as Bearer
     host: str = "127.0.0.1"
     port: int = 8000
@@ -94,6 +95,7 @@ _SHAPES = {
     "base_url": (r"https?://[^/?#@\s]+(/[^?#\s]*)?", "an http(s) address without query"),
     "database": (r"sqlite:///\S.*|postgres(ql)?://\S+", "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"),
     "storage": (r"file:///\S.*", "file:///PATH; buckets are not in this version"),
+    "security_contact": (r"mailto:[^\s@]+@[^\s@]+|https://\S+", "mailto:ADDRESS or an https address"),
     "email": (r"smtps?://\S+", "smtp://USER:PASSWORD@HOST:PORT"),
 }
 

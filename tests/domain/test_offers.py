@@ -120,12 +120,17 @@ def test_F9_preflight() -> None:
 
 @pytest.mark.parametrize(
     ("public", "control", "varied"),
-    [(True, "max-age=900, must-revalidate", None), (False, "private, max-age=900, must-revalidate", "Authorization")],
+    [
+        (True, "max-age=900, must-revalidate", "Accept-Encoding"),
+        (False, "private, max-age=900, must-revalidate", "Accept-Encoding, Authorization"),
+    ],
 )
-def test_headers_of_documents(public: bool, control: str, varied: str | None) -> None:
-    headers = dict(
-        document_headers("application/json", 5, etag='"x"', serial=3, max_age=900, keys="project/foo", public=public)
+def test_headers_of_documents(public: bool, control: str, varied: str) -> None:
+    made = document_headers(
+        "application/json", 5, encoding="gzip", etag='"x"', serial=3, max_age=900, keys="project/foo", public=public
     )
+    headers = dict(made)
+    assert headers["content-encoding"] == "gzip"
     assert headers["cache-control"] == control
     assert headers.get("vary") == varied
     assert headers["x-pypi-last-serial"] == "3"

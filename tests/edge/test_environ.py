@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from packhouse.domain.forwarding import Source
 from packhouse.edge.environ import environ, request_id
 from packhouse.edge.http import Request
-from packhouse.edge.proxies import Source
 
 
 def told(path: str = "/a", host: str = "own.example", prefix: str = "", *items: tuple[str, str]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from packhouse.domain.forwarding import Source
 from packhouse.edge.http import Direct, Request
-from packhouse.edge.proxies import Proxies, Source
+from packhouse.edge.proxies import Proxies
 
 PROXIES = Proxies(("127.0.0.1", "::1", "10.1.0.0/16"))
 

@@ -206,7 +206,7 @@ def test_people_are_told_that_an_address_does_not_do_that(browser: Browser):
     assert answer.status_code == 405
     assert "This address does not do that" in answer.content.decode()
     assert answer["Allow"] == "GET, HEAD"
-    assert Client().post("/help/").content == b""
+    assert Client().post("/help/").content == b"This address knows only the methods GET, HEAD.\n"
 
 
 def test_a_fault_of_ours_has_our_page_and_the_number_of_the_request(rf: RequestFactory):

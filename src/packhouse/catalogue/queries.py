@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 
+from packhouse.catalogue.listings import owning_index
 from packhouse.catalogue.models import (
     File,
     FileDescription,
+    Index,
     Invitation,
     Placement,
     Project,
@@ -37,6 +39,32 @@ def find_project(index: str, name: str) -> Project | None:
     """A project that this index knows: not deleted, and placed in it now or once."""
     placed = Placement.objects.filter(index__name=index, project=OuterRef("pk"))
     return Project.objects.filter(Exists(placed), name=name, deleted_serial=None).first()
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A project, and the index whose own files of it are shown."""
+
+    project: Project
+    index: str
+
+
+def answering(index: str, name: str) -> Answering | None:
+    """The living project that an index knows, by itself or by what it is made of."""
+    row = Index.objects.filter(name=index).only("id").first()
+    project = Project.objects.filter(name=name, deleted_serial=None).first()
+    owner = owning_index(row.pk, project.pk) if row and project else None
+    if project is None or owner is None:
+        return None
+    return Answering(project, Index.objects.values_list("name", flat=True).get(pk=owner))
+
+
+def digest_of_file(answering: Answering, filename: str) -> str | None:
+    """The sha256 of the file of this name that is shown of the project now."""
+    rows = Placement.objects.filter(
+        index__name=answering.index, project=answering.project, file__filename=filename, to_serial=None
+    )
+    return rows.values_list("file__sha256", flat=True).first()
 
 
 def status_of(project: Project) -> tuple[Status, str]:
@@ -122,12 +150,20 @@ def project_people(name: str) -> list[tuple[str, str]]:
     return list(rows.values_list("role", "user__username"))
 
 
-def root_names(index: str) -> list[tuple[str, str, int]]:
-    """(normalized name, display name, serial) of every project on the root page of an index, by name."""
-    placed = Placement.objects.filter(index__name=index, project=OuterRef("pk"))
-    quarantined = ProjectStatus.objects.filter(project=OuterRef("pk"), to_serial=None, status=Status.QUARANTINED.value)
-    rows = Project.objects.filter(Exists(placed), ~Exists(quarantined), deleted_serial=None).order_by("name")
-    return list(rows.values_list("name", "display_name", "serial"))
+def serials(indexes: Iterable[str]) -> dict[str, int]:
+    """The serial of every living project that these indexes know, by normalized name, quarantined ones too."""
+    placed = Placement.objects.filter(index__name__in=indexes, project=OuterRef("pk"))
+    rows = Project.objects.filter(Exists(placed), deleted_serial=None).order_by("name")
+    return dict(rows.values_list("name", "serial"))
+
+
+def roles_of(username: str, indexes: Iterable[str]) -> list[tuple[str, str]]:
+    """(role, display name) of the projects of a person that have a file in these indexes now, owners first."""
+    placed = Placement.objects.filter(index__name__in=indexes, project=OuterRef("project"), to_serial=None)
+    rows = Role.objects.filter(
+        Exists(placed), user__username_key=username.lower(), user__is_active=True, project__deleted_serial=None
+    ).order_by(OWNERS_FIRST, "project__name")
+    return list(rows.values_list("role", "project__display_name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +178,14 @@ class NewRelease:
     author: str
 
 
-def newest_releases(index: str, count: int, project: str = "") -> list[NewRelease]:
-    """The newest releases that have a file in the index now, newest first; of one project when named."""
-    placed = Placement.objects.filter(index__name=index, file__release=OuterRef("pk"), to_serial=None)
-    quarantined = ProjectStatus.objects.filter(
-        project=OuterRef("project"), to_serial=None, status=Status.QUARANTINED.value
-    )
-    releases = Release.objects.filter(Exists(placed), ~Exists(quarantined), project__deleted_serial=None)
+def newest_releases(
+    indexes: Iterable[str], count: int, project: str = "", *, even_quarantined: bool = False
+) -> list[NewRelease]:
+    """The newest releases that have a file in these indexes now, newest first; of one project when named."""
+    placed = Placement.objects.filter(index__name__in=indexes, file__release=OuterRef("pk"), to_serial=None)
+    releases = Release.objects.filter(Exists(placed), project__deleted_serial=None)
+    if not even_quarantined:
+        releases = releases.filter(~Exists(_quarantined("project")))
     if project:
         releases = releases.filter(project__name=project)
     rows = list(releases.select_related("project").order_by("-created_serial")[:count])
@@ -166,14 +203,19 @@ def newest_releases(index: str, count: int, project: str = "") -> list[NewReleas
     ]
 
 
+def _quarantined(key: str) -> QuerySet[ProjectStatus]:
+    """The quarantine, if there is one, of the project whose id is the field `key` of the query around it."""
+    return ProjectStatus.objects.filter(project=OuterRef(key), to_serial=None, status=Status.QUARANTINED.value)
+
+
 def _first_metadata(releases: list[int]) -> dict[int, dict[str, Any]]:
     rows = File.objects.filter(release__in=releases).order_by("release", "-serial").values_list("release", "metadata")
     return dict(rows)
 
 
-def newest_projects(index: str, count: int) -> list[NewRelease]:
-    """The newest projects of an index, newest first, each with its first release."""
-    placed = Placement.objects.filter(index__name=index, project=OuterRef("pk"), to_serial=None)
+def newest_projects(indexes: Iterable[str], count: int) -> list[NewRelease]:
+    """The newest projects of these indexes, newest first."""
+    placed = Placement.objects.filter(index__name__in=indexes, project=OuterRef("pk"), to_serial=None)
     projects = Project.objects.filter(Exists(placed), deleted_serial=None).order_by("-created_serial")[:count]
     return [NewRelease(p.name, p.display_name, "", "", p.created_at, "") for p in projects]
 

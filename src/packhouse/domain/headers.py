@@ -121,17 +121,18 @@ def page_headers(
 
 
 def document_headers(
-    content_type: str, length: int, *, etag: str, serial: int, max_age: int, keys: str, public: bool
+    content_type: str, length: int, *, encoding: str, etag: str, serial: int, max_age: int, keys: str, public: bool
 ) -> Headers:
-    """All headers of a 200 with the legacy JSON or a feed: one form, `etag` quoted, `max_age` in seconds."""
+    """All headers of a 200 with the legacy JSON or a feed: `length` as encoded, `etag` quoted, `max_age` in seconds."""
     control = f"max-age={max_age}, must-revalidate"
-    varied = vary(public=public, accept=False)
+    encoded = () if encoding == IDENTITY else (("content-encoding", encoding),)
     return (
         ("content-type", content_type),
+        *encoded,
         ("content-length", str(length)),
         ("etag", etag),
         ("cache-control", control if public else f"private, {control}"),
-        *((("vary", varied),) if varied else ()),
+        ("vary", "Accept-Encoding" if public else "Accept-Encoding, Authorization"),
         ("x-pypi-last-serial", str(serial)),
         *((("surrogate-key", keys), *CORS) if public else ()),
         PAGE_POLICY,

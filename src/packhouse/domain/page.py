@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import brotli
-import zstandard
-
+from packhouse.domain.compressing import compress
 from packhouse.domain.conditional import not_modified
 from packhouse.domain.headers import (
     DEFAULT_RULES,
@@ -23,9 +20,6 @@ from packhouse.domain.headers import (
 )
 from packhouse.domain.negotiation import Representation, choose_encoding, etag_of
 
-GZIP_LEVEL = 6
-ZSTD_LEVEL = 3
-BROTLI_QUALITY = 4
 KINDS = ("html", "json", "names")
 
 
@@ -141,9 +135,9 @@ def make_page(
         audience=audience,
         valid_until=valid_until,
         body=body,
-        gzip=_if_smaller(gzip.compress(body, GZIP_LEVEL, mtime=0), body),
-        zstd=_if_smaller(zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(body), body),
-        br=_if_smaller(brotli.compress(body, quality=BROTLI_QUALITY), body),
+        gzip=_if_smaller(compress(body, "gzip"), body),
+        zstd=_if_smaller(compress(body, "zstd"), body),
+        br=_if_smaller(compress(body, "br"), body),
     )
 
 

@@ -91,7 +91,9 @@ class Addresses:
     index: str
 
     def project(self, name: str, version: str | None = None) -> str:
-        """The page of a project, or of one of its releases."""
+        """The page of a project, or of one of its releases; those of other indexes than `main` have the simple one."""
+        if self.index != self.site:
+            return f"{self.index}/simple/{quote(name, safe='')}/"
         page = f"{self.site}/project/{quote(name, safe='')}/"
         return page if version is None else f"{page}{quote(version, safe='')}/"
 

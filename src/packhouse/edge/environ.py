@@ -8,8 +8,8 @@ import secrets
 import sys
 from typing import Any
 
+from packhouse.domain.forwarding import Source, below
 from packhouse.edge.http import Request
-from packhouse.edge.proxies import Source
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
@@ -75,8 +75,7 @@ def environ(request: Request, source: Source, identity: str, secret: str, **more
 
 def _path(path: str, prefix: str) -> str:
     """The path below the prefix, as PEP 3333 wants it: its UTF-8 bytes read as latin-1."""
-    if prefix and (path + "/").startswith(prefix + "/"):
-        path = path[len(prefix) :] or "/"
+    path = below(prefix, path)
     return path if path.isascii() else path.encode("utf-8", "replace").decode("latin-1")
 
 

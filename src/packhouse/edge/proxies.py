@@ -1,100 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a request really comes from: `X-Forwarded-*`, believed when a trusted proxy says it, and only then."""
+"""Where a request to the edge really comes from (`domain.forwarding`)."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from dataclasses import dataclass
-
+from packhouse.domain import forwarding
+from packhouse.domain.forwarding import Source
 from packhouse.edge.http import Request
-
-MAX_FORWARDED = 1024
-"""Characters of a forwarding header above which it is ignored."""
-
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
-_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+/?\Z")
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Who asks and under which address: `host` is a Host header's value, `prefix` "" or "/like/this"."""
-
-    address: str
-    port: str
-    scheme: str
-    host: str
-    prefix: str
 
 
 class Proxies:
     """The proxies we believe, as addresses or networks."""
 
     def __init__(self, trusted: tuple[str, ...]) -> None:
-        self._trusted: tuple[Network, ...] = tuple(ipaddress.ip_network(item, strict=False) for item in trusted)
+        self._proxies = forwarding.Proxies(trusted)
 
     def trusts(self, address: str) -> bool:
         """Whether this peer's word counts."""
-        try:
-            peer = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
-            peer = peer.ipv4_mapped
-        return any(peer in network for network in self._trusted)
+        return self._proxies.trusts(address)
 
     def source(self, request: Request) -> Source:
         """The source of a request."""
         address, _, port = request.peer.client.rpartition(":")
-        address = address.strip("[]")
-        host = request.headers.get("host", "")
-        if not self.trusts(address):
-            return Source(address, port, request.peer.scheme, host, "")
-        return Source(
-            self._client(_header(request, "x-forwarded-for"), address),
-            port,
-            _scheme(_header(request, "x-forwarded-proto"), request.peer.scheme),
-            _matching(_HOST, _header(request, "x-forwarded-host"), host),
-            _matching(_PREFIX, _header(request, "x-forwarded-prefix"), "").rstrip("/"),
-        )
-
-    def _client(self, forwarded: str, peer: str) -> str:
-        """The last address of the list that is no proxy of ours; the peer's when the list makes no sense."""
-        for item in reversed(forwarded.split(",")):
-            address = _address(item)
-            if address is None:
-                return peer
-            if not self.trusts(address):
-                return address
-            peer = address
-        return peer
-
-
-def _header(request: Request, name: str) -> str:
-    value = request.headers.get(name, "")
-    return value if len(value) <= MAX_FORWARDED else ""
-
-
-def _address(item: str) -> str | None:
-    """An address without port, brackets or zone; None when it is none."""
-    text = item.strip()
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        return None if "%" in text else str(ipaddress.ip_address(text))
-    except ValueError:
-        return None
-
-
-def _scheme(value: str, otherwise: str) -> str:
-    value = value.strip().lower()
-    return value if value in {"http", "https"} else otherwise
-
-
-def _matching(pattern: re.Pattern[str], value: str, otherwise: str) -> str:
-    value = value.strip()
-    return value if pattern.match(value) else otherwise
+        peer = Source(address.strip("[]"), port, request.peer.scheme, request.headers.get("host", ""), "")
+        return self._proxies.source(peer, request.headers)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from packhouse.catalogue.models import JournalEntry, Project
+from packhouse.services.indexes import indexes_below_all
 from packhouse.services.journal import PROJECT_FACTS, Fact, last_serial
 
 LIMIT = 50_000
@@ -30,7 +31,9 @@ class Change:
 def changes_since(index: str, serial: int, limit: int = LIMIT) -> list[Change]:
     """The project entries of an index after `serial`, ascending; two queries whatever their number."""
     rows = list(
-        JournalEntry.objects.filter(serial__gt=serial, index_name__in=("", index), kind__in=PROJECT_FACTS)
+        JournalEntry.objects.filter(
+            serial__gt=serial, index_name__in=("", *indexes_below_all([index])), kind__in=PROJECT_FACTS
+        )
         .exclude(project="")
         .order_by("serial")[:limit]
     )
@@ -58,6 +61,6 @@ def _action(row: JournalEntry) -> str:
         Fact.FILE_DELETED: f"remove file {row.filename}",
         Fact.FILE_YANKED: f"yank file {row.filename}",
         Fact.FILE_UNYANKED: f"unyank file {row.filename}",
-        Fact.ROLE_ADDED: f"add {detail.get('role', 'role')} {detail.get('username', '')}".strip(),
+        Fact.ROLE_ADDED: f"add {str(detail.get('role', 'role')).capitalize()} {detail.get('user', '')}".strip(),
     }
     return words.get(Fact(row.kind), row.kind)

@@ -91,6 +91,20 @@ def search(
     return _answer(question, query, page, per_page)
 
 
+def browse(index_name: str, classifiers: Iterable[str]) -> list[tuple[str, str]]:
+    """(display name, version) of the newest releases with all of these classifiers, by name, at most `MOST`.
+
+    For askers who may read the index. Without classifiers nothing is found.
+    """
+    chosen = tuple(dict.fromkeys(c.replace("\x00", "") for c in classifiers))[:MAX_CLASSIFIERS]
+    if not chosen:
+        return []
+    follow()
+    indexes = tuple(sorted(indexes_below_all([index_name])))
+    found = _hits(finder().find(Question(indexes, (), classifiers=chosen), MOST, 0))
+    return sorted((hit.display_name, hit.version) for hit in found)
+
+
 def _answer(question: Question, query: str, page: int, per_page: int) -> Found:
     engine = finder()
     question, total = _narrowed(engine, question)

@@ -53,8 +53,13 @@ def house(request: HttpRequest) -> dict[str, House]:
     return {
         "house": House(
             title="Packhouse",
-            base_url=(values.base_url or f"{request.scheme}://{request.get_host()}").rstrip("/"),
+            base_url=(values.base_url or f"{request.scheme}://{request.get_host()}{_prefix(request)}").rstrip("/"),
             registration=registration_mode(values),
             version=packhouse.__version__,
         )
     }
+
+
+def _prefix(request: HttpRequest) -> str:
+    """The prefix under which a trusted proxy shows us."""
+    return str(request.META.get("SCRIPT_NAME", ""))

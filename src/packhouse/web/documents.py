@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The legacy JSON API and the RSS feeds of `main`: documents made for each request, with strong tags."""
+"""The legacy JSON API and the RSS feeds of an index: documents made for each request, with strong tags."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import NamedTuple
 from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse
 
 from packhouse.catalogue import queries
-from packhouse.catalogue.models import Project
 from packhouse.domain import feeds
+from packhouse.domain.compressing import compress
 from packhouse.domain.conditional import etag_matches
 from packhouse.domain.headers import (
     JSON,
     document_headers,
     error_headers,
     for_not_modified,
-    preflight_headers,
     redirect_headers,
     surrogate_keys,
 )
 from packhouse.domain.names import is_valid_name, normalize
+from packhouse.domain.negotiation import IDENTITY, choose_encoding
 from packhouse.domain.permissions import IndexRight, ReadMode
 from packhouse.domain.project_json import (
     NOT_FOUND,
@@ -35,48 +36,49 @@ from packhouse.domain.project_json import (
     render_release,
 )
 from packhouse.services import changelog
+from packhouse.services.indexes import MAIN, indexes_below_all
 from packhouse.web.context import house
-from packhouse.web.reading import may_read
-from packhouse.web.simple import make
+from packhouse.web.simple import make, missing, plainly_missing, reading
 
 JSON_AGE = 0  # seconds; like pages: kept, but asked about each time
 FEED_AGE = 300
 FEED_ITEMS = 100
 
 
-def project_json(request: HttpRequest, name: str) -> HttpResponse:
+@plainly_missing
+@reading
+def project_json(request: HttpRequest, right: IndexRight, name: str) -> HttpResponse:
     """`/pypi/<name>/json`."""
-    return _json(request, name, None)
+    return _json(request, right, name, None)
 
 
-def release_json(request: HttpRequest, name: str, version: str) -> HttpResponse:
+@plainly_missing
+@reading
+def release_json(request: HttpRequest, right: IndexRight, name: str, version: str) -> HttpResponse:
     """`/pypi/<name>/<version>/json`; the version in any spelling."""
-    return _json(request, name, version)
+    return _json(request, right, name, version)
 
 
-def _json(request: HttpRequest, name: str, version: str | None) -> HttpResponse:
-    right = may_read(request, "main")
-    if request.method == "OPTIONS":
-        return make(204, preflight_headers())
+def _json(request: HttpRequest, right: IndexRight, name: str, version: str | None) -> HttpResponse:
     if not is_valid_name(name):
         return _missing(right)
     normalized = normalize(name)
     if name != normalized:
         return _redirect(request, name, normalized, right)
-    project = queries.find_project("main", normalized)
-    body = _body(request, project, version) if project else None
-    if project is None or body is None:
+    found = queries.answering(right.name, normalized)
+    body = _body(request, right.name, found, version) if found else None
+    if found is None or body is None:
         return _missing(right)
-    return _document(request, body, JSON, project.serial, JSON_AGE, surrogate_keys("main", project.name), right)
+    return _document(request, _Document(body, JSON, found.project.serial, JSON_AGE, found.project.name), right)
 
 
-def _body(request: HttpRequest, project: Project, version: str | None) -> bytes | None:
-    facts = queries.project_facts("main", project)
+def _body(request: HttpRequest, index: str, found: queries.Answering, version: str | None) -> bytes | None:
+    facts = queries.project_facts(found.index, found.project)
     shown = latest_release(facts.releases) if version is None else find_release(facts.releases, version)
     if shown is None:
         return None
     facts = _with_description(facts, shown)
-    where = addresses(request)
+    where = addresses(request, index)
     return render_project(facts, where) if version is None else render_release(facts, shown.version, where)
 
 
@@ -89,10 +91,10 @@ def _with_description(facts: ProjectFacts, shown: ReleaseFacts) -> ProjectFacts:
     return replace(facts, releases=tuple(told if r.version == shown.version else r for r in facts.releases))
 
 
-def addresses(request: HttpRequest) -> Addresses:
-    """Where this server is, for absolute links."""
+def addresses(request: HttpRequest, index: str = MAIN) -> Addresses:
+    """Where this server and one of its indexes are, for absolute links."""
     base = house(request)["house"].base_url
-    return Addresses(site=base, index=base)
+    return Addresses(site=base, index=base if index == MAIN else f"{base}/index/{index}")
 
 
 def _missing(right: IndexRight) -> HttpResponse:
@@ -108,41 +110,71 @@ def _redirect(request: HttpRequest, name: str, normalized: str, right: IndexRigh
     return make(301, redirect_headers(location, public=right.read is ReadMode.PUBLIC))
 
 
-def _document(
-    request: HttpRequest, body: bytes, content_type: str, serial: int, age: int, keys: str, right: IndexRight
-) -> HttpResponse:
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    public = right.read is ReadMode.PUBLIC
-    headers = document_headers(content_type, len(body), etag=etag, serial=serial, max_age=age, keys=keys, public=public)
-    if etag_matches(request.headers.get("If-None-Match", ""), etag):
+class _Document(NamedTuple):
+    """What is sent: `age` in seconds, `project` normalized or "" for a document about the whole index."""
+
+    body: bytes
+    content_type: str
+    serial: int
+    age: int
+    project: str = ""
+
+
+def _document(request: HttpRequest, document: _Document, right: IndexRight) -> HttpResponse:
+    """The document in the encoding asked for, or 304; the tag is that of the bytes sent."""
+    encoding = choose_encoding(request.headers.get("Accept-Encoding"))
+    digest = hashlib.sha256(document.body).hexdigest()[:32]
+    etag = f'"{digest}"' if encoding == IDENTITY else f'"{digest}-{encoding}"'
+    known = etag_matches(request.headers.get("If-None-Match", ""), etag)
+    body = b"" if known else compress(document.body, encoding)
+    headers = document_headers(
+        document.content_type,
+        len(body),
+        encoding=encoding,
+        etag=etag,
+        serial=document.serial,
+        max_age=document.age,
+        keys=surrogate_keys(right.name, document.project),
+        public=right.read is ReadMode.PUBLIC,
+    )
+    if known:
         return make(304, for_not_modified(headers))
     return make(200, headers, b"" if request.method == "HEAD" else body)
 
 
-def updates_feed(request: HttpRequest) -> HttpResponse:
+@plainly_missing
+@reading
+def updates_feed(request: HttpRequest, right: IndexRight) -> HttpResponse:
     """`/rss/updates.xml`: the newest releases."""
-    right = may_read(request, "main")
-    items = _happenings(queries.newest_releases("main", FEED_ITEMS))
-    return _feed(request, feeds.render_updates(items, _site(request), addresses(request)), right)
+    items = _happenings(queries.newest_releases(_shown_by(right), FEED_ITEMS, even_quarantined=True))
+    return _feed(request, feeds.render_updates(items, _site(request, right), addresses(request, right.name)), right)
 
 
-def projects_feed(request: HttpRequest) -> HttpResponse:
+@plainly_missing
+@reading
+def projects_feed(request: HttpRequest, right: IndexRight) -> HttpResponse:
     """`/rss/packages.xml`: the newest projects."""
-    right = may_read(request, "main")
-    items = _happenings(queries.newest_projects("main", FEED_ITEMS))
-    return _feed(request, feeds.render_projects(items, _site(request), addresses(request)), right)
+    items = _happenings(queries.newest_projects(_shown_by(right), FEED_ITEMS))
+    return _feed(request, feeds.render_projects(items, _site(request, right), addresses(request, right.name)), right)
 
 
-def releases_feed(request: HttpRequest, name: str) -> HttpResponse:
+@plainly_missing
+@reading
+def releases_feed(request: HttpRequest, right: IndexRight, name: str) -> HttpResponse:
     """`/rss/project/<name>/releases.xml`: the newest releases of one project."""
-    right = may_read(request, "main")
-    project = queries.find_project("main", normalize(name)) if is_valid_name(name) else None
-    if project is None:
-        return _missing(right)
-    if name != project.name:
-        return make(301, redirect_headers(f"../{project.name}/releases.xml"))
-    items = _happenings(queries.newest_releases("main", FEED_ITEMS, project.name))
-    return _feed(request, feeds.render_releases(project.name, items, _site(request), addresses(request)), right)
+    found = queries.answering(right.name, normalize(name)) if is_valid_name(name) else None
+    if found is None:
+        return missing(right)
+    if name != found.project.name:
+        location = f"../{found.project.name}/releases.xml"
+        return make(301, redirect_headers(location, public=right.read is ReadMode.PUBLIC))
+    items = _happenings(queries.newest_releases([found.index], FEED_ITEMS, name, even_quarantined=True))
+    where = addresses(request, right.name)
+    return _feed(request, feeds.render_releases(name, items, _site(request, right), where), right)
+
+
+def _shown_by(right: IndexRight) -> list[str]:
+    return sorted(indexes_below_all([right.name]))
 
 
 def _happenings(rows: list[queries.NewRelease]) -> list[feeds.Happening]:
@@ -151,10 +183,10 @@ def _happenings(rows: list[queries.NewRelease]) -> list[feeds.Happening]:
     ]
 
 
-def _site(request: HttpRequest) -> str:
-    return str(house(request)["house"].title)
+def _site(request: HttpRequest, right: IndexRight) -> str:
+    title = str(house(request)["house"].title)
+    return title if right.name == MAIN else f"{title} {right.name}"
 
 
 def _feed(request: HttpRequest, body: bytes, right: IndexRight) -> HttpResponse:
-    keys = surrogate_keys("main", "")
-    return _document(request, body, feeds.CONTENT_TYPE, changelog.newest_serial(), FEED_AGE, keys, right)
+    return _document(request, _Document(body, feeds.CONTENT_TYPE, changelog.newest_serial(), FEED_AGE), right)

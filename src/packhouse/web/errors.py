@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import quote
 
 import orjson
 import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template import loader
+from django.urls import Resolver404, is_valid_path
 
 from packhouse.errors import Fault, Kind, PackhouseError, refuse
 
@@ -31,7 +33,10 @@ CHALLENGE = 'Basic realm="packhouse", charset="UTF-8"'
 """Sent with every 401, so that pip asks its keyring and browsers ask people."""
 
 
-API_PATHS = ("/simple", "/legacy", "/files/", "/index/", "/pypi", "/_/", "/integrity/", "/rss/", "/healthz", "/readyz")
+API_PATHS = (
+    *("/simple", "/legacy", "/files/", "/packages/", "/index/", "/pypi", "/RPC2", "/integrity/", "/rss/"),
+    *("/_/", "/healthz", "/readyz", "/robots.txt", "/.well-known/"),
+)
 """Read by programs: refusals there are never HTML pages."""
 
 
@@ -55,7 +60,9 @@ def page_reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
 def not_allowed(request: HttpRequest, methods: Iterable[str]) -> HttpResponse:
     """A method that an address does not know, told as the asker reads it."""
     if _is_program(request):
-        return HttpResponseNotAllowed(methods)
+        text = f"This address knows only the methods {', '.join(methods)}.\n"
+        headers = {"Cache-Control": "no-store", "Content-Type": "text/plain; charset=utf-8"}
+        return HttpResponseNotAllowed(methods, text, headers=headers)
     body = loader.render_to_string("405.html", {}, request)
     return HttpResponseNotAllowed(methods, body, headers={"Cache-Control": "no-store", "Vary": "Accept"})
 
@@ -70,8 +77,17 @@ def _request_id() -> str:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
+    """Django's handler404: an address that only lacks the slash at its end is redirected, as everywhere."""
+    if request.method in {"GET", "HEAD"} and isinstance(exception, Resolver404) and _slash_helps(request):
+        query = request.META.get("QUERY_STRING", "")
+        last = quote(request.path_info.rpartition("/")[2], safe="")
+        headers = {"Location": f"{last}/?{query}" if query else f"{last}/", "Cache-Control": "no-store"}
+        return HttpResponse(status=301, headers=headers)
     return reply(request, refuse(Kind.MISSING, "missing", "There is no page at this address."))
+
+
+def _slash_helps(request: HttpRequest) -> bool:
+    return not request.path_info.endswith("/") and bool(is_valid_path(request.path_info + "/"))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -16,7 +16,7 @@ from django.shortcuts import render
 
 from packhouse.catalogue import queries
 from packhouse.services import search as searching
-from packhouse.web.reading import readable, web_identity
+from packhouse.web.reading import readable, reader_of
 
 NEWEST = 12
 LOOKED_AT = 60
@@ -45,7 +45,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def _newest() -> list[queries.NewRelease]:
     """The newest release of each of the projects that released last."""
     found: dict[str, queries.NewRelease] = {}
-    for release in queries.newest_releases("main", LOOKED_AT):
+    for release in queries.newest_releases(["main"], LOOKED_AT):
         found.setdefault(release.name, release)
     return list(found.values())[:NEWEST]
 
@@ -58,7 +58,7 @@ def search(request: HttpRequest) -> HttpResponse:
     started = time.perf_counter()
     _catch_up()
     number = _page_number(request.GET.get("page", "1"))
-    found = searching.search(web_identity(request), "main", q, chosen, number, PER_PAGE)
+    found = searching.search(reader_of(request), "main", q, chosen, number, PER_PAGE)
     context = {
         "q": q,
         "page": _page(found),

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +14,7 @@ from django.urls import set_script_prefix
 
 from packhouse.config import Settings
 from packhouse.domain.addresses import is_own_host, split_host
+from packhouse.domain.forwarding import Proxies, Source, below
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services.failures import translated
 from packhouse.web import errors
@@ -38,8 +37,7 @@ PRIVATE_PATHS = ("/account/", "/manage/", "/admin/")
 PROBES = frozenset({"/healthz", "/readyz"})
 """Asked by address, by machines that know no name of ours."""
 
-_FORWARDED = [f"HTTP_X_FORWARDED_{name}" for name in ("FOR", "PROTO", "HOST", "PREFIX")]
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_FORWARDED = {f"HTTP_X_FORWARDED_{name.upper()}": f"x-forwarded-{name}" for name in ("for", "proto", "host", "prefix")}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _TOO_MANY_CODES = frozenset({"too_many_login_attempts", "rate_limited"})
 _RETRY_AFTER = "60"
@@ -51,7 +49,7 @@ class Boundary:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
         self._settings: Settings = settings.PACKHOUSE
-        self._proxies = [ipaddress.ip_network(entry, strict=False) for entry in self._settings.trusted_proxies]
+        self._proxies = Proxies(self._settings.trusted_proxies)
         self._strict_transport = (self._settings.base_url or "").startswith("https://")
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
@@ -86,42 +84,23 @@ class Boundary:
         return response
 
     def _believe_proxy(self, request: HttpRequest) -> None:
-        """Take address, scheme, host and prefix from a trusted proxy; take the headers away from anybody else.
+        """Take address, scheme, host and prefix from a trusted proxy, and the headers away from everybody.
 
         An edge of ours did this before and left no such header.
         """
         meta = request.META
-        if not self._trusts(str(meta.get("REMOTE_ADDR", ""))):
-            for name in _FORWARDED:
-                meta.pop(name, None)
+        given = {header: str(meta.pop(key)) for key, header in _FORWARDED.items() if key in meta}
+        if not given:
             return
-        meta["REMOTE_ADDR"] = self._client(str(meta.get("HTTP_X_FORWARDED_FOR", "")), str(meta["REMOTE_ADDR"]))
-        if meta.get("HTTP_X_FORWARDED_PROTO") in {"http", "https"}:
-            meta["wsgi.url_scheme"] = meta["HTTP_X_FORWARDED_PROTO"]
-        if meta.get("HTTP_X_FORWARDED_HOST"):
-            meta["HTTP_HOST"] = str(meta["HTTP_X_FORWARDED_HOST"]).rpartition(",")[2].strip()
-        prefix = str(meta.get("HTTP_X_FORWARDED_PREFIX", "")).rstrip("/")
-        if _PREFIX.fullmatch(prefix):
-            meta["SCRIPT_NAME"], request.path = prefix, prefix + request.path_info
-
-    def _trusts(self, address: str) -> bool:
-        try:
-            peer = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(peer in network for network in self._proxies)
-
-    def _client(self, chain: str, peer: str) -> str:
-        """The last address of `X-Forwarded-For` that is no trusted proxy; the peer's when the list makes no sense."""
-        for part in reversed(chain.split(",")):
-            try:
-                address = str(ipaddress.ip_address(part.strip()))
-            except ValueError:
-                return peer
-            if not self._trusts(address):
-                return address
-            peer = address
-        return peer
+        address, scheme = str(meta.get("REMOTE_ADDR", "")), str(meta.get("wsgi.url_scheme", "http"))
+        peer = Source(address, str(meta.get("REMOTE_PORT", "")), scheme, str(meta.get("HTTP_HOST", "")), "")
+        source = self._proxies.source(peer, given)
+        meta["REMOTE_ADDR"], meta["wsgi.url_scheme"] = source.address, source.scheme
+        if source.host:
+            meta["HTTP_HOST"] = source.host
+        if source.prefix:
+            request.path_info = below(source.prefix, request.path_info)
+            meta["SCRIPT_NAME"], request.path = source.prefix, source.prefix + request.path_info
 
     def _refuse_host(self, request: HttpRequest) -> HttpResponse | None:
         authority = request.META.get("HTTP_HOST", "")

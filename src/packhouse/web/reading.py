@@ -76,16 +76,28 @@ def web_identity(request: HttpRequest) -> Identity:
 
 
 def readable(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """A page for people about `main`: those who may not read it are asked to sign in, or told so."""
+    """A page for people about `main`: who may not read it is asked to sign in, or told so.
+
+    A program, which can't sign in, is asked for a token instead (401 with a challenge). `reader_of` gives the view
+    the identity that was let in.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        right = access.index_right(ANONYMOUS, "main")
-        if right.read is not ReadMode.PUBLIC:
+        if access.index_right(ANONYMOUS, "main").read is not ReadMode.PUBLIC:
             identity = web_identity(request)
-            if identity.anonymous:
+            if identity.anonymous and "text/html" not in request.headers.get("Accept", ""):
+                identity = api_identity(request)
+            elif identity.anonymous:
                 return redirect_to_login(request.get_full_path())
             may(identity, Action.READ, index=access.index_right(identity, "main")).demand()
+            request.reader = identity  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def reader_of(request: HttpRequest) -> Identity:
+    """Who was let in by `readable`, or is signed in."""
+    let_in: Identity | None = getattr(request, "reader", None)
+    return let_in or web_identity(request)

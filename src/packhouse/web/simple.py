@@ -27,6 +27,22 @@ NOT_FOUND = b"404 Not Found"
 CHUNK = 256 * 1024
 """Bytes of a file sent at once."""
 
+ReadView = Callable[..., HttpResponseBase]
+"""A view given the request, the right to read the index, and what the address says."""
+
+
+def reading(view: ReadView) -> ReadView:
+    """A view of an index: whoever may not read it is refused before anything is looked for; OPTIONS is answered."""
+
+    @wraps(view)
+    def asked(request: HttpRequest, *args: Any, index: str = "main", **kwargs: Any) -> HttpResponseBase:
+        right = may_read(request, index)
+        if request.method == "OPTIONS":
+            return make(204, preflight_headers())
+        return view(request, right, *args, **kwargs)
+
+    return asked
+
 
 def plainly_missing(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """What a service says is missing (an index, a file) is answered like any unknown address of the read APIs."""
@@ -44,16 +60,16 @@ def plainly_missing(view: Callable[..., HttpResponseBase]) -> Callable[..., Http
 
 
 @plainly_missing
-def root(request: HttpRequest, index: str = "main") -> HttpResponseBase:
+@reading
+def root(request: HttpRequest, right: IndexRight) -> HttpResponseBase:
     """`/simple/`: every project of the index."""
-    right = may_read(request, index)
     return _answer(request, right, "")
 
 
 @plainly_missing
-def project(request: HttpRequest, name: str, index: str = "main") -> HttpResponseBase:
+@reading
+def project(request: HttpRequest, right: IndexRight, name: str) -> HttpResponseBase:
     """`/simple/<name>/`: every file of a project; another spelling is redirected to the normalized one."""
-    right = may_read(request, index)
     if not is_valid_name(name):
         return missing(right)
     normalized = normalize(name)
@@ -63,23 +79,19 @@ def project(request: HttpRequest, name: str, index: str = "main") -> HttpRespons
 
 
 @plainly_missing
-def add_slash(request: HttpRequest, index: str = "main", name: str = "") -> HttpResponse:
+@reading
+def add_slash(request: HttpRequest, right: IndexRight, name: str = "") -> HttpResponse:
     """`/simple` and `/simple/<name>`: to the same with a slash (the name normalized on the way)."""
-    right = may_read(request, index)
     if name and not is_valid_name(name):
         return missing(right)
     return _redirect(request, f"{normalize(name) if name else 'simple'}/", right)
 
 
 @plainly_missing
-def unknown(request: HttpRequest, index: str = "main", rest: str = "") -> HttpResponse:
-    """Anything else below `/simple/`."""
-    return missing(may_read(request, index))
-
-
-def preflight(request: HttpRequest) -> HttpResponse:
-    """OPTIONS on a page."""
-    return make(204, preflight_headers())
+@reading
+def unknown(request: HttpRequest, right: IndexRight, rest: str = "") -> HttpResponse:
+    """Anything else below `/simple/`, or of an index."""
+    return missing(right)
 
 
 def missing(right: IndexRight) -> HttpResponse:
@@ -97,8 +109,6 @@ def make(status: int, headers: Headers, body: bytes = b"") -> HttpResponse:
 
 
 def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponseBase:
-    if request.method == "OPTIONS":
-        return preflight(request)
     headers = lower_headers(request)
     representation = choose_representation(headers.get("accept"), request.META.get("QUERY_STRING", ""))
     if representation is None:

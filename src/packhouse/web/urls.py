@@ -18,15 +18,18 @@ from packhouse.web import (
     legacy,
     manage,
     metrics,
+    old_addresses,
     pictures,
     projects,
     simple,
     table_files,
+    well_known,
     xmlrpc,
 )
 from packhouse.web.account_urls import account_routes
 from packhouse.web.routing import View, route
 
+_INDEX = r"^index/(?P<index>[a-z0-9][a-z0-9-]*)/"
 _RELEASE = "manage/project/<str:name>/release/<str:version>"
 FORM = ("GET", "HEAD", "POST")
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -41,11 +44,20 @@ def index_routes(prefix: str) -> list[URLPattern]:
     """The read and upload APIs of an index whose addresses begin with `prefix` (a regular expression)."""
     patterns: list[tuple[str, View]] = [
         (r"simple$", simple.add_slash),
-        (r"simple/$", simple.root),
-        (r"simple/(?P<name>[^/]+)$", simple.add_slash),
-        (r"(?:simple|legacy/\+simple)/(?P<name>[^/]+)/$", simple.project),  # hatch asks below the upload address
+        (r"(?:simple|legacy/\+simple)/$", simple.root),  # hatch asks below the upload address
+        (r"(?:simple|legacy/\+simple)/(?P<name>[^/]+)$", simple.add_slash),
+        (r"(?:simple|legacy/\+simple)/(?P<name>[^/]+)/$", simple.project),
         (r"simple/(?P<rest>.*)$", simple.unknown),
         (r"(?:legacy/)?(?:files|packages)/(?P<sha256>[0-9a-f]{64})/(?P<filename>[^/]+)$", files.file),
+        (
+            r"packages/(?P<python>[^/]+)/(?P<letter>[^/])/(?P<name>[^/]+)/(?P<filename>[^/]+)$",
+            old_addresses.predictable,
+        ),
+        (r"pypi/(?P<name>[^/]+)/json/?$", documents.project_json),
+        (r"pypi/(?P<name>[^/]+)/(?P<version>[^/]+)/json/?$", documents.release_json),
+        (r"rss/updates.xml$", documents.updates_feed),
+        (r"rss/packages.xml$", documents.projects_feed),
+        (r"rss/project/(?P<name>[^/]+)/releases.xml$", documents.releases_feed),
     ]
     return [
         *(reads(prefix + pattern, view, regex=True) for pattern, view in patterns),
@@ -109,16 +121,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(
         "admin/index/<str:name>/", administration.index_page, action=Action.ADMINISTER, name="admin-index", methods=FORM
     ),
-    # what programs read: an index, and documents about `main`
+    # what programs read: `main`, and every index by its name
     *index_routes(r"^"),
-    *index_routes(r"^index/(?P<index>[a-z0-9][a-z0-9-]*)/"),
-    reads(r"^pypi/(?P<name>[^/]+)/json/?$", documents.project_json, regex=True),
-    reads(r"^pypi/(?P<name>[^/]+)/(?P<version>[^/]+)/json/?$", documents.release_json, regex=True),
-    reads("rss/updates.xml", documents.updates_feed, "feed-updates"),
-    reads("rss/packages.xml", documents.projects_feed, "feed-projects"),
-    reads("rss/project/<str:name>/releases.xml", documents.releases_feed, "feed-releases"),
-    route(r"^(?:pypi/?|RPC2)$", xmlrpc.endpoint, action=Action.READ, methods=("POST",), regex=True),
+    *index_routes(_INDEX),
+    route(_INDEX + r"(?:pypi/?|RPC2)$", xmlrpc.endpoint, action=Action.READ, methods=("POST",), regex=True),
+    reads(_INDEX + r"(?P<rest>.*)$", simple.unknown, regex=True),
+    reads(_INDEX.removesuffix("/") + "$", simple.unknown, regex=True),
+    route(r"^RPC2$", xmlrpc.endpoint, action=Action.READ, methods=("POST",), regex=True),
+    # what had another address once
+    route(r"^pypi/?$", old_addresses.pypi, action=Action.READ, methods=FORM, regex=True),
+    route(r"^(?:pypi|p)/(?P<name>[^/]+)/$", old_addresses.project, action=Action.READ, regex=True),
+    route(r"^(?:pypi|p)/(?P<name>[^/]+)/(?P<version>[^/]+)/$", old_addresses.project, action=Action.READ, regex=True),
     # what machines ask
+    route("robots.txt", well_known.robots, action=Action.ANYONE),
+    route(".well-known/security.txt", well_known.security, action=Action.ANYONE),
     route("_/audience", audience.ask, action=Action.READ),
     route("_/image/<slug:signature>/<slug:address>", pictures.picture, action=Action.ANYONE, name="picture"),
     route("healthz", health.healthz, action=Action.ANYONE),

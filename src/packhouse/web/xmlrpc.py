@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""XML-RPC at `/pypi`: the read-only changelog methods mirrors use, and clear faults for the methods long gone.
+"""XML-RPC at `/pypi`: the reading methods that mirrors use, and clear faults for the methods long gone.
+
+Each index answers for itself: nothing is told of a project that only another one has.
 
 Requests are read by defusedxml: no entities, no external references, no expansion.
 """
@@ -15,11 +17,15 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from packhouse.catalogue import queries
+from packhouse.domain.names import is_valid_name, normalize
 from packhouse.errors import Kind, refuse
 from packhouse.services import changelog
+from packhouse.services.indexes import indexes_below_all
+from packhouse.services.search import browse
 from packhouse.web.reading import may_read
 
 MAX_BODY = 64 * 1024
+MAX_SERIAL = 2**62
 FAULT = -32500
 _USE_JSON = "RuntimeError: This method is not supported. Use the JSON or Simple API instead."
 GONE = {
@@ -37,14 +43,14 @@ GONE = {
 
 
 @csrf_exempt
-def endpoint(request: HttpRequest) -> HttpResponse:
+def endpoint(request: HttpRequest, index: str = "main") -> HttpResponse:
     """Answer one call; what it raises becomes a fault, what can't be read a 400."""
-    may_read(request, "main")
+    right = may_read(request, index)
     try:
         arguments, method = _call(request)
     except _UnreadableError as error:
         raise refuse(Kind.INVALID, "xmlrpc-unreadable", f"The body is no XML-RPC call: {error}; send one.") from error
-    return HttpResponse(_answer(method, arguments), content_type="text/xml; charset=utf-8")
+    return HttpResponse(_answer(right.name, method, arguments), content_type="text/xml; charset=utf-8")
 
 
 class _UnreadableError(ValueError):
@@ -67,15 +73,15 @@ def _call(request: HttpRequest) -> tuple[tuple[Any, ...], str]:
     return tuple(arguments), method
 
 
-def _answer(method: str, arguments: tuple[Any, ...]) -> str:
+def _answer(index: str, method: str, arguments: tuple[Any, ...]) -> str:
     try:
-        result = _run(method, arguments)
+        result = _run(index, method, arguments)
     except xmlrpc.client.Fault as fault:
         return xmlrpc.client.dumps(fault, allow_none=True)
     return xmlrpc.client.dumps((result,), methodresponse=True, allow_none=True)
 
 
-def _run(method: str, arguments: tuple[Any, ...]) -> Any:
+def _run(index: str, method: str, arguments: tuple[Any, ...]) -> Any:
     if method in GONE:
         raise xmlrpc.client.Fault(FAULT, GONE[method])
     found = METHODS.get(method)
@@ -87,29 +93,41 @@ def _run(method: str, arguments: tuple[Any, ...]) -> Any:
     for argument, (name, kind) in zip(arguments, types, strict=True):
         if not isinstance(argument, kind) or isinstance(argument, bool):
             raise xmlrpc.client.Fault(-32602, f"client error; {name}: Input should be a valid {_WORDS[kind]}")
-    return function(*arguments)
+    return function(index, *arguments)
 
 
 _WORDS = {int: "integer", str: "string", list: "list"}
 
 
-def _last_serial() -> int | None:
+def _last_serial(_index: str) -> int | None:
     return changelog.newest_serial() or None
 
 
-def _since(serial: int) -> list[list[Any]]:
+def _since(index: str, serial: int) -> list[list[Any]]:
     return [
         [change.name, change.version, int(change.at.timestamp()), change.action, change.serial]
-        for change in changelog.changes_since("main", serial)
+        for change in changelog.changes_since(index, min(max(serial, -1), MAX_SERIAL))
     ]
 
 
-def _serials() -> dict[str, int]:
-    return {name: serial for name, _display, serial in queries.root_names("main")}
+def _serials(index: str) -> dict[str, int]:
+    return queries.serials(indexes_below_all([index]))
 
 
-def _roles(name: str) -> list[list[str]]:
-    return [[role.capitalize(), user] for role, user in queries.project_people(name)]
+def _roles(index: str, name: str) -> list[list[str]]:
+    found = queries.answering(index, normalize(name)) if is_valid_name(name) else None
+    people = queries.project_people(found.project.name) if found else []
+    return [[role.capitalize(), user] for role, user in people]
+
+
+def _projects_of(index: str, username: str) -> list[list[str]]:
+    return [[role.capitalize(), name] for role, name in queries.roles_of(username, indexes_below_all([index]))]
+
+
+def _browse(index: str, classifiers: list[Any]) -> list[list[str]]:
+    if not all(isinstance(classifier, str) for classifier in classifiers):
+        raise xmlrpc.client.Fault(-32602, "client error; classifiers: Input should be a valid list of strings")
+    return [[name, version] for name, version in browse(index, classifiers)]
 
 
 METHODS: dict[str, tuple[Callable[..., Any], tuple[tuple[str, type], ...]]] = {
@@ -117,4 +135,6 @@ METHODS: dict[str, tuple[Callable[..., Any], tuple[tuple[str, type], ...]]] = {
     "changelog_since_serial": (_since, (("serial", int),)),
     "list_packages_with_serial": (_serials, ()),
     "package_roles": (_roles, (("name", str),)),
+    "user_packages": (_projects_of, (("user", str),)),
+    "browse": (_browse, (("classifiers", list),)),
 }
