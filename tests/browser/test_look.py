@@ -30,6 +30,8 @@ LINES = (
     "Requires-Python: >=3.9",
     "Author-email: Ada <ada@example.org>",
     "Project-URL: Source, https://example.org/source",
+    "Project-URL: a text of somebody, ftp://example.org/a-very-long-path-that-is-no-link-and-does-not-fit-anywhere",
+    "Classifier: Not :: On :: The :: List",
     "Classifier: Topic :: Terminals",
     "Keywords: parcel,a-keyword-that-is-so-long-that-it-does-not-fit-into-the-rail-of-any-page",
     "Requires-Dist: attrs",
@@ -73,6 +75,8 @@ OWN = {
     "two-factor": "/account/two-factor/",
     "again": "/account/reauthenticate/",
     "sign out": "/account/logout/",
+    "indexes": "/admin/indexes/",
+    "rules": "/admin/index/main/",
 }
 
 
@@ -95,7 +99,7 @@ def browser() -> Iterator[Browser]:
 def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     server = start(tmp_path_factory.mktemp("look") / "data")
     try:
-        person = server.make_user("ada")
+        person = server.make_user("ada", admin=True)
         token = server.make_token(person)
         publish(
             server, token, "parcels", "1.0", summary="Parcels for the terminal", description=README.format("!" * 200)

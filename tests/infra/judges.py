@@ -7,7 +7,7 @@ import gzip
 import io
 import tarfile
 import zipfile
-from email.parser import BytesParser
+from email.parser import Parser
 from pathlib import Path
 
 from packhouse.domain.core_metadata import CoreMetadata
@@ -30,7 +30,7 @@ class CredulousJudge:
             raw = _wheel_metadata(path) if filename.endswith(".whl") else _sdist_metadata(path)
         except (zipfile.BadZipFile, tarfile.TarError, LookupError) as error:
             return Judgement(None, b"", faults=(Fault("archive-unreadable", f"{error}; build it again.", "content"),))
-        message = BytesParser().parsebytes(raw)
+        message = Parser().parsestr(raw.decode("utf-8"))
         core = CoreMetadata(
             metadata_version=message["Metadata-Version"],
             name=message["Name"],

@@ -99,6 +99,46 @@ def test_hostile_146_a_description_that_hangs_becomes_plain_text(judge: Sandboxe
     assert time.monotonic() - start < 15
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lines", "description"),
+    [
+        pytest.param(MARKDOWN, "[" * 2_000_000, id="brackets"),
+        pytest.param(MARKDOWN, "<div>" * 10_000 + "x", id="nested-html"),
+        pytest.param(MARKDOWN, "> " * 10_000 + "x", id="nested-quotes"),
+        pytest.param(RST, "x\n=\n\n" * 20_000, id="headings"),
+        pytest.param(RST, "*" * 2_000_000, id="stars"),
+        pytest.param(RST, ".. |a| replace:: |a|\n\n|a|", id="a-ring"),
+    ],
+)
+def test_hostile_146_heavy_descriptions_never_fail_the_upload(
+    judge: SandboxedJudge, tmp_path: Path, lines: list[str], description: str
+) -> None:
+    start = time.monotonic()
+    judgement = ask(judge, tmp_path, make_wheel("foo", "1.0", lines=lines, description=description))
+    assert judgement.core is not None
+    rendered = judgement.description_html is not None
+    assert [warning.code for warning in judgement.warnings] == ([] if rendered else ["description-not-rendered"])
+    assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        ".. include:: {}\n",
+        ".. csv-table::\n   :file: {}\n",
+        ".. raw:: html\n   :file: {}\n",
+        ".. literalinclude:: {}\n",
+    ],
+)
+def test_hostile_145_no_file_is_read_for_a_description(judge: SandboxedJudge, tmp_path: Path, description: str) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("a,well-kept,secret\n", encoding="utf-8")
+    text = "Title\n=====\n\n" + description.format(secret)
+    judgement = ask(judge, tmp_path, make_wheel("foo", "1.0", lines=RST, description=text))
+    assert judgement.description_html is None or "well-kept" not in judgement.description_html
+
+
 @pytest.mark.parametrize(
     "limits",
     [Limits(memory=0), Limits(wall_seconds=0.001, bytes_per_second=2**60)],

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from xml.etree import ElementTree
 
 import pytest
 from tests.infra.clock import TickingClock
@@ -64,6 +66,30 @@ def test_home_shows_the_newest_release_of_each_project(browser: Browser, project
     assert said.index("/project/later/") < said.index("/project/foo-bar/") < said.index("2.0rc1")
     assert said.count("/project/foo-bar/") == 1
     assert "A &lt;b&gt;bold&lt;/b&gt; summary" in said
+
+
+def test_hostile_154_texts_of_strangers_are_encoded_where_they_stand(browser: Browser, press: Press) -> None:
+    evil = "</title></script><script>alert(1)</script>\"'&]]>=cmd|' /C calc'!A0"
+    press.wheel("foo", "1.0", summary=evil, author=evil, keywords=evil)
+    for address in ("/", "/project/foo/", "/project/foo/1.0/", "/search/?q=foo", f"/search/?q={quote(evil)}"):
+        said = page(browser, address)
+        assert "<script>alert" not in said
+        assert said.count("</title>") == 1
+        assert "ld+json" not in said, "JSON in a page needs an encoding of its own"
+    for address in ("/rss/updates.xml", "/rss/packages.xml", "/rss/project/foo/releases.xml"):
+        said = page(browser, address)
+        assert "<script>" not in said
+        assert ElementTree.fromstring(said).tag == "rss"
+    assert browser.get("/pypi/foo/json").json()["info"]["summary"] == evil
+
+
+def test_hostile_18_151_odd_characters_stay_in_their_place(browser: Browser, press: Press) -> None:
+    press.wheel("foo", "1.0", summary="\u202eevil \x1b[31m\x07red", keywords="\u202eword")
+    said = page(browser, "/project/foo/")
+    assert "\x1b" not in said
+    assert "\x07" not in said
+    assert '<p class="lead" dir="auto">\u202eevil [31mred</p>' in said
+    assert "<bdi>\u202eword</bdi>" in said
 
 
 def test_the_project_page_prefers_the_final_release(browser: Browser, project: Press) -> None:
