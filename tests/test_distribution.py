@@ -23,6 +23,9 @@ pytestmark = pytest.mark.slow
 LEFT_OUT = {"packhouse/faults.py"}
 """What only the source tree has."""
 
+EXPLANATIONS = "packhouse/web/upload-errors.md"
+"""What only the wheel has: the source has it in docs/."""
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -45,7 +48,8 @@ def test_the_wheel_holds_every_source_template_and_static_file(built: Path):
     source = ROOT / "src"
     ours = {str(f.relative_to(source)) for f in source.rglob("*") if f.is_file() and "__pycache__" not in f.parts}
     with wheel(built) as archive:
-        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        held = {name for name in archive.namelist() if ".dist-info/" not in name} - {EXPLANATIONS}
+        assert archive.read(EXPLANATIONS) == (ROOT / "docs/upload-errors.md").read_bytes()
     assert ours >= LEFT_OUT
     assert held == {name for name in ours - LEFT_OUT if not name.endswith(".gitkeep")} | {
         n for n in held if n.endswith(".gitkeep")

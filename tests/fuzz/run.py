@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 def fuzz(name: str, seconds: int, into: Path) -> int:
     """Fuzz one target in this process, which ends with it."""
-    import atheris
+    atheris = import_module("atheris")  # which `make test` does without
 
     with atheris.instrument_imports(include=["packhouse.domain", "packhouse.web.receiving", "multipart"]):
         from tests.fuzz.targets import CORPUS, TARGETS

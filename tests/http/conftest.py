@@ -18,7 +18,7 @@ MODES = {"edge": "embedded", "origin": "none", "nginx": "nginx"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of this folder needs a running server; what is marked `once` is asked of the one with the edge alone."""
-    again = [item for item in items if item.get_closest_marker("once") and "origin" in item.name]
+    again = [item for item in items if item.get_closest_marker("once") and "[edge" not in item.name]
     items[:] = [item for item in items if item not in again]
     for item in items:
         if "site" in getattr(item, "fixturenames", ()):

@@ -102,7 +102,7 @@ def judge_form(form: UploadForm) -> list[Fault]:
     if form.filename is None:
         faults.append(Fault("file-missing", "Upload payload does not have a file; send it as 'content'.", "content"))
     if form.attestations:
-        message = "Attestations are only taken from trusted publishers; upload without them."
+        message = "Attestations can't be verified here yet, so none are taken; upload without them."
         faults.append(Fault("attestations-unsupported", message, "attestations"))
     return faults
 

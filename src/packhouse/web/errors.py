@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 import orjson
@@ -47,10 +47,16 @@ def reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
     return page_reply(request, error)
 
 
-def page_reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
-    """The reply for people: a page that says what happened and has a way on."""
+Explain = Callable[[str], str]
+"""From a code to the address of what it means."""
+
+
+def page_reply(request: HttpRequest, error: PackhouseError, explain: Explain | None = None) -> HttpResponse:
+    """The reply for people: a page that says what happened and has a way on, with a link to what each code means."""
     status = STATUS[error.kind]
-    context = {"status": status, "sentences": [one_line(fault.message) for fault in error.faults]}
+    context: dict[str, object] = {"status": status, "sentences": [one_line(fault.message) for fault in error.faults]}
+    if explain is not None:
+        context["explained"] = [(one_line(fault.message), fault.code, explain(fault.code)) for fault in error.faults]
     if status >= 500:
         context["request_id"] = _request_id()
     body = loader.select_template([f"{status}.html", "error.html"]).render(context, request)
@@ -142,17 +148,18 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def api_reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
+def api_reply(request: HttpRequest, error: PackhouseError, explain: Explain | None = None) -> HttpResponse:
     """The reply for programs: JSON when asked for, else plain text with one line per fault.
 
-    JSON has Content-Type `application/json` exactly: with a charset parameter uv shows it raw.
+    JSON has Content-Type `application/json` exactly: with a charset parameter uv shows it raw. With `explain`, each
+    fault carries the address of what its code means.
     """
     status = STATUS[error.kind]
     accept = request.headers.get("Accept", "")
     if "json" in accept and "problem+json" not in accept.split(",")[0]:
-        response = HttpResponse(_json_body(error), status=status, content_type="application/json")
+        response = HttpResponse(_json_body(error, explain), status=status, content_type="application/json")
     else:
-        body = "".join(f"{one_line(fault.message)}\n" for fault in error.faults)
+        body = "".join(f"{_sentence(fault, explain)}\n" for fault in error.faults)
         response = HttpResponse(body, status=status, content_type="text/plain; charset=utf-8")
     return with_error_headers(response, error)
 
@@ -168,11 +175,22 @@ def with_error_headers(response: HttpResponse, error: PackhouseError) -> HttpRes
     return response
 
 
-def _json_body(error: PackhouseError) -> bytes:
+def _sentence(fault: Fault, explain: Explain | None) -> str:
+    return one_line(fault.message) + (f" See {explain(fault.code)}" if explain is not None else "")
+
+
+def _json_body(error: PackhouseError, explain: Explain | None) -> bytes:
+    """`code` is the one line that uv shows."""
+    errors = [
+        {"field": fault.field, "message": one_line(fault.message), "reason": fault.code} for fault in error.faults
+    ]
+    if explain is not None:
+        for said in errors:
+            said["help"] = explain(said["reason"])
     body = {
-        "code": one_line(error.message),
+        "code": _sentence(error.faults[0], explain),
         "message": "\n".join(one_line(fault.message) for fault in error.faults),
         "reason": error.code,
-        "errors": [{"field": f.field, "message": one_line(f.message), "reason": f.code} for f in error.faults],
+        "errors": errors,
     }
     return orjson.dumps(body)

@@ -8,6 +8,7 @@ Credentials are judged from the headers before a byte of the body is read; the b
 from __future__ import annotations
 
 import time
+from functools import partial
 from urllib.parse import parse_qs
 
 import orjson
@@ -19,6 +20,7 @@ from packhouse.errors import PackhouseError
 from packhouse.services import access, uploads
 from packhouse.web import resources
 from packhouse.web.errors import api_reply, one_line, page_reply
+from packhouse.web.explaining import link_to
 from packhouse.web.receiving import Stream, boundary_of, receive, too_large
 
 MULTIPART_ROOM = 5 * 1024 * 1024  # what a body may hold besides the file
@@ -108,10 +110,11 @@ def _address(request: HttpRequest) -> str:
 
 def _refusal(request: HttpRequest, error: PackhouseError) -> HttpResponse:
     """JSON for those who ask for it (uv), a page for browsers, plain sentences for all others (twine)."""
+    explain = partial(link_to, request)
     accept = request.headers.get("Accept", "")
     if "text/html" in accept and "json" not in accept and "text/plain" not in accept:
-        return page_reply(request, error)
-    return api_reply(request, error)
+        return page_reply(request, error, explain)
+    return api_reply(request, error, explain)
 
 
 def _success(request: HttpRequest, outcome: uploads.Outcome) -> HttpResponse:

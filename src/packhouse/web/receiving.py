@@ -20,6 +20,7 @@ from multipart import (
     parse_options_header,
 )
 
+from packhouse.domain.wording import shown
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.storage.blobs import Incoming
 
@@ -81,13 +82,15 @@ def boundary_of(content_type: str, content_encoding: str) -> str:
     """The boundary of a multipart/form-data body; refuses other types (UNSUPPORTED) and odd boundaries (INVALID)."""
     if content_encoding and content_encoding.lower() != "identity":
         raise refuse(
-            Kind.UNSUPPORTED, "body-encoded", f"Content-Encoding is {content_encoding!r}; send the body unencoded."
+            Kind.UNSUPPORTED, "body-encoded", f"Content-Encoding is {shown(content_encoding)}; send the body unencoded."
         )
     media_type, options = parse_options_header(content_type)
     if media_type.lower() != "multipart/form-data":
         found = media_type or "missing"
         raise refuse(
-            Kind.UNSUPPORTED, "body-type", f"Content-Type is {found}, expected multipart/form-data; use an upload tool."
+            Kind.UNSUPPORTED,
+            "body-type",
+            f"Content-Type is {shown(found)}, expected multipart/form-data; use an upload tool.",
         )
     boundary = str(options.get("boundary", ""))
     if not boundary or len(boundary) > MAX_BOUNDARY:
@@ -179,7 +182,7 @@ class _Reader:
                     self._take(event)
             parser.close()
         except MultipartError as error:
-            raise _bad_body(f"{error}".lower()) from error
+            raise _bad_body(str(error.args[0]).lower()) from error
 
     def _take(self, event: MultipartSegment | bytes | bytearray | None) -> None:
         if event is None:
@@ -198,14 +201,18 @@ class _Reader:
         name = segment.name or ""
         if name in SINGLE and (name in self.received.fields or (name == "content" and self.received.incoming)):
             raise refuse(
-                Kind.INVALID, "field-repeated", f"The field {name!r} was sent more than once; send it once.", name
+                Kind.INVALID, "field-repeated", f"The field {shown(name)} was sent more than once; send it once.", name
             )
         if name == "content":
             self._begin_file(segment)
         elif segment.filename is not None and name != "gpg_signature":
-            raise refuse(Kind.INVALID, "field-is-file", f"{name}: should not be a file; send it as a text field.", name)
+            raise refuse(
+                Kind.INVALID, "field-is-file", f"{shown(name)}: should not be a file; send it as a text field.", name
+            )
         if (segment.charset or "utf-8").lower().replace("_", "-") not in {"utf-8", "utf8", "us-ascii", "ascii"}:
-            raise _bad_body(f"the field {name!r} declares the charset {segment.charset!r}, expected utf-8")
+            raise _bad_body(
+                f"the field {shown(name)} declares the charset {shown(segment.charset or '')}, expected utf-8"
+            )
 
     def _begin_file(self, segment: MultipartSegment) -> None:
         if segment.filename is None:
@@ -250,7 +257,7 @@ class _Reader:
             raise refuse(
                 Kind.TOO_LARGE,
                 "field-too-large",
-                f"The field {name!r} is larger than {limit} bytes, or all fields than {MAX_FIELDS_TOTAL}; shorten it.",
+                f"The field {shown(name)} has over {limit} bytes, or all fields over {MAX_FIELDS_TOTAL}; shorten it.",
                 name,
             )
 
@@ -266,7 +273,7 @@ class _Reader:
             text = self._text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise refuse(
-                Kind.INVALID, "field-not-utf8", f"The field {name!r} is not valid UTF-8; send it as UTF-8.", name
+                Kind.INVALID, "field-not-utf8", f"The field {shown(name)} is not valid UTF-8; send it as UTF-8.", name
             ) from error
         self.received.fields.setdefault(name, []).append(text)
 
@@ -282,7 +289,7 @@ def _check_headers(segment: MultipartSegment) -> None:
         raise _bad_body("a part has a parameter of Content-Disposition twice")
     encoding = segment.header("Content-Transfer-Encoding", "binary") or ""
     if encoding.strip().lower() not in {"binary", "7bit", "8bit"}:
-        raise _bad_body(f"a part has the Content-Transfer-Encoding {encoding[:40]!a}; send its bytes as they are")
+        raise _bad_body(f"a part has the Content-Transfer-Encoding {shown(encoding)}; send its bytes as they are")
 
 
 def too_large(limit: int) -> PackhouseError:

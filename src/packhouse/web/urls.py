@@ -12,6 +12,7 @@ from packhouse.web import (
     audience,
     documents,
     errors,
+    explaining,
     files,
     health,
     home,
@@ -70,6 +71,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route("", home.home, action=Action.READ, name="home"),
     route("search/", home.search, action=Action.READ, name="search"),
     route("help/", home.help_page, action=Action.READ, name="help"),
+    route("help/upload-errors/", explaining.upload_errors, action=Action.ANYONE, name="upload-errors"),
     route("project/<str:name>/", projects.project, action=Action.READ, name="project"),
     route("project/<str:name>/<str:version>/", projects.release, action=Action.READ, name="release"),
     route(
