@@ -37,12 +37,20 @@ class CredulousJudge:
             version=message["Version"],
             summary=message["Summary"] or "",
             requires_python=message["Requires-Python"] or "",
+            home_page=message["Home-Page"] or "",
+            download_url=message["Download-Url"] or "",
+            project_urls=tuple(_labelled(line) for line in message.get_all("Project-Url", ())),
             classifiers=tuple(message.get_all("Classifier", ())),
             keywords=tuple((message["Keywords"] or "").split(",")) if message["Keywords"] else (),
             description=str(message.get_payload()),
             description_content_type="text/plain",
         )
         return Judgement(core, raw, description_html=f"<p>{core.description}</p>", faults=self.faults)
+
+
+def _labelled(line: str) -> tuple[str, str]:
+    label, _, url = line.partition(", ")
+    return label, url
 
 
 def _wheel_metadata(path: Path) -> bytes:
