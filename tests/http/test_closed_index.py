@@ -10,6 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from tests.http.client import V1_JSON, Answer, File, Site, basic, fresh, sha256, wheel
@@ -44,7 +45,7 @@ class Closed:
         """Everything the index answers."""
         return [f"{INDEX}/simple/", self.page, self.path, f"{self.path}.metadata"]
 
-    def ask(self, path: str, token: str | None = None, method: str = "GET", **headers: str) -> Answer:
+    def ask(self, path: str, token: str | None = None, method: str = "GET", **headers: Any) -> Answer:
         credentials = {} if token is None else {"authorization": basic(token)}
         return self.site.ask(path, method, **headers, **credentials)
 
@@ -66,12 +67,19 @@ def closed(site: Site) -> Closed:
 
 
 UNKNOWN = ["simple/no-such/", "simple/No.Such/", "simple/no-such", "simple", "files/{0:064}/x-1.0-py3-none-any.whl"]
-UNKNOWN += ["simple/a/b/", "files/{0:064}/x.whl.metadata", "simple/-/"]
+UNKNOWN += ["simple/a/b/", "files/{0:064}/x.whl.metadata", "simple/-/", "", "files/", "no-such", "search/?q=x"]
+UNKNOWN += ["pypi/no-such/json", "pypi/no-such/1.0/json", "pypi/No.Such/json", "rss/project/no-such/releases.xml"]
+UNKNOWN += ["legacy/+simple/no-such/", "legacy/+simple/no-such", "integrity/no-such/1.0/x.whl/provenance"]
+UNKNOWN += ["packages/source/n/no-such/no-such-1.0.tar.gz"]
+DOCUMENTS = ["pypi/{}/json", "pypi/{}/1.0/json", "rss/updates.xml", "rss/packages.xml", "rss/project/{}/releases.xml"]
+DOCUMENTS += ["legacy/+simple/{}/"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_AU1_AU6_check_13_6_anonymous_is_challenged_everywhere(closed: Closed, method: str):
-    for path in [*closed.paths(), *(f"{INDEX}/{path}".replace("{0:064}", "0" * 64) for path in UNKNOWN)]:
+    documents = [f"{INDEX}/{path.format(closed.name)}" for path in DOCUMENTS]
+    unknown = [f"{INDEX}/{path}".replace("{0:064}", "0" * 64) for path in UNKNOWN]
+    for path in [INDEX, *closed.paths(), *documents, *unknown]:
         for headers in ({}, {"range": "bytes=0-3"}, {"accept": "text/html"}, {"if_none_match": "*"}):
             answer = closed.ask(path, None, method, **headers)
             assert answer.status == 401, path
@@ -150,11 +158,49 @@ def test_a_reader_has_head_ranges_conditions_and_both_formats(closed: Closed):
 
 
 def test_a_reader_gets_404_for_what_is_not_there(closed: Closed):
-    for path in UNKNOWN[:1] + UNKNOWN[4:]:
+    redirected = ("simple/No.Such/", "simple/no-such", "simple", "pypi/No.Such/json", "legacy/+simple/no-such")
+    for path in [path for path in UNKNOWN if path not in redirected]:
         answer = closed.ask(f"{INDEX}/{path}".replace("{0:064}", "0" * 64), closed.token)
         assert answer.status == 404, path
         assert answer["cache-control"] == "no-store"
     assert closed.ask(f"{INDEX}/simple/{closed.name.upper()}/", closed.token).status == 301
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_AU1_AU2_documents_and_feeds_are_the_readers_alone(closed: Closed, path: str):
+    address = f"{INDEX}/{path.format(closed.name)}"
+    assert closed.ask(address).status == 401
+    assert closed.ask(address, closed.site.stranger_token).status == 403
+    answer = closed.ask(address, closed.token, accept_encoding="gzip")
+    assert answer.status == 200
+    assert answer["cache-control"].startswith("private")
+    assert {"authorization", "accept-encoding"} <= answer.vary
+    assert not any(name in answer for name in ("surrogate-key", "access-control-allow-origin"))
+    assert closed.ask(address, closed.token, accept_encoding="gzip", if_none_match=answer["etag"]).status == 304
+
+
+def test_documents_of_an_index_name_addresses_of_that_index(closed: Closed):
+    page = closed.ask(f"{INDEX}/pypi/{closed.name}/json", closed.token).json()
+    for url in (page["urls"][0]["url"], page["info"]["package_url"], page["info"]["release_url"]):
+        assert url.startswith(f"{closed.site.server.url}{INDEX}/")
+        assert closed.ask(url.removeprefix(closed.site.server.url), closed.token).status == 200
+
+
+def test_E6_a_closed_index_has_methods_of_its_own(closed: Closed):
+    body = b"<?xml version='1.0'?><methodCall><methodName>list_packages_with_serial</methodName></methodCall>"
+    for path in (f"{INDEX}/pypi", f"{INDEX}/pypi/", f"{INDEX}/RPC2"):
+        refused = closed.ask(path, None, "POST", body=body, content_type="text/xml")
+        assert (refused.status, refused["www-authenticate"][:5]) == (401, "Basic")
+        assert closed.name in closed.ask(path, closed.token, "POST", body=body, content_type="text/xml").text
+
+
+@pytest.mark.parametrize("method", ["package_roles", "user_packages"])
+def test_E6_main_tells_nothing_of_it(closed: Closed, method: str):
+    asked = closed.name if method == "package_roles" else closed.site.owner.name
+    body = f"<?xml version='1.0'?><methodCall><methodName>{method}</methodName><params><param><value><string>{asked}"
+    body += "</string></value></param></params></methodCall>"
+    told = closed.site.ask("/pypi", "POST", body.encode(), content_type="text/xml").text
+    assert (closed.site.owner.name if method == "package_roles" else closed.name) not in told
 
 
 def test_AU10_root_is_readable_and_says_only_what_is_in_the_index(closed: Closed):
@@ -169,8 +215,12 @@ def test_nothing_of_it_shows_elsewhere(closed: Closed):
         assert site.ask(path).status == 404, path
     for path in (f"/files/{sha256(data)}/{filename}", f"/index/members/files/{sha256(data)}/{filename}"):
         assert site.ask(path, authorization=basic(site.token)).status == 404
-    for path in ("/simple/", "/rss/updates.xml", "/rss/packages.xml", "/"):
-        assert name not in site.ask(path).text
+    web = (f"/search/?q={name[:6]}", f"/user/{site.owner.name}/", "/", "/search/")
+    for path in ("/simple/", "/rss/updates.xml", "/rss/packages.xml", "/index/members/rss/updates.xml", *web):
+        for accept in ("text/html", V1_JSON):
+            assert name not in site.ask(path, accept=accept, authorization=basic(site.token)).text
+    made_up = f"/packages/py3/h/{name}/{filename}"
+    assert site.ask(made_up).status == 404
     call = b"<?xml version='1.0'?><methodCall><methodName>changelog_since_serial</methodName><params><param><value>"
     call += b"<int>0</int></value></param></params></methodCall>"
     assert name not in site.ask("/pypi", "POST", call, content_type="text/xml").text

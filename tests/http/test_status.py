@@ -33,6 +33,65 @@ def test_Y1_H7_J10_a_reason_is_shown_and_escaped(site: Site):
     assert site.ask(f"/simple/{name}/").text.count("data-yanked=") == 2
 
 
+REASONS = [
+    pytest.param("", True, "", id="empty"),
+    pytest.param("   ", True, "", id="blank"),
+    pytest.param('it\'s "bad"', 'it\'s "bad"', "it&#x27;s &quot;bad&quot;", id="quotes"),
+    pytest.param("a\nb\r\nc\td", "a b c d", "a b c d", id="line-breaks"),
+    pytest.param("壊れた ⚠ naïve", "壊れた ⚠ naïve", "壊れた ⚠ naïve", id="unicode"),
+    pytest.param(
+        '"><script>x</script>', '"><script>x</script>', "&quot;&gt;&lt;script&gt;x&lt;/script&gt;", id="markup"
+    ),
+    pytest.param("false", "false", "false", id="a-word-that-looks-like-no"),
+    pytest.param("0", "0", "0", id="zero"),
+    pytest.param("x" * 1000, "x" * 1000, "x" * 1000, id="long"),
+]
+
+
+@pytest.mark.parametrize(("reason", "in_json", "in_html"), REASONS)
+def test_J10_H7_every_reason_in_both_formats(site: Site, reason: str, in_json: object, in_html: str):
+    name = fresh()
+    site.publish(wheel(name))
+    site.must("yank", f"{name}==1.0", "--reason", reason)
+    assert list(yanked(site, name).values()) == [in_json]
+    assert f' data-yanked="{in_html}"' in site.ask(f"/simple/{name}/").text
+    told = site.ask(f"/pypi/{name}/json").json()["urls"][0]
+    assert (told["yanked"], told["yanked_reason"]) == (True, None if in_json is True else in_json)
+    site.must("status", name, "archived", "--reason", reason)
+    status = {"status": "archived"} if in_json is True else {"status": "archived", "reason": in_json}
+    assert site.json(f"/simple/{name}/")["project-status"] == status
+    marker = f'<meta name="pypi:project-status-reason" content="{in_html}">'
+    assert (marker in site.ask(f"/simple/{name}/").text) is (in_json is not True)
+
+
+def test_U10_a_project_whose_files_are_all_deleted_is_known_and_empty(site: Site):
+    name = fresh()
+    site.publish(wheel(name))
+    site.must("delete", f"{name}==1.0", "--yes")
+    page = site.json(f"/simple/{name}/")
+    assert (page["files"], page["versions"]) == ([], [])
+    assert "<a " not in site.ask(f"/simple/{name}/").text
+    assert name in [p["name"] for p in site.json("/simple/")["projects"]]
+    assert site.ask(f"/pypi/{name}/json").status == 404
+
+
+def test_Y9_no_other_status_can_be_set(site: Site):
+    name = fresh()
+    site.publish(wheel(name))
+    with pytest.raises(AssertionError, match="abandoned"):
+        site.must("status", name, "abandoned")
+    assert site.json(f"/simple/{name}/")["project-status"] == {"status": "active"}
+
+
+def test_read_apis_3_4_feeds_are_news_whatever_became_of_it(site: Site):
+    name = fresh()
+    site.publish(wheel(name))
+    site.must("yank", f"{name}==1.0")
+    site.must("status", name, "quarantined")
+    assert f"{name} 1.0" in site.ask("/rss/updates.xml").text
+    assert name not in site.ask("/", accept="text/html").text
+
+
 def test_Y4_D5_yanked_files_stay_downloadable(site: Site):
     name = fresh()
     file = site.publish(wheel(name))

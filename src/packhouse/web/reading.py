@@ -43,6 +43,7 @@ def may_read(request: HttpRequest, index: str) -> IndexRight:
     right = access.index_right(identity, index)
     may(identity, Action.READ, index=right).demand()
     request.read_until = identity.until  # type: ignore[attr-defined]
+    request.read_privately = True  # type: ignore[attr-defined]
     return right
 
 

@@ -54,7 +54,8 @@ def plainly_missing(view: Callable[..., HttpResponseBase]) -> Callable[..., Http
         except PackhouseError as error:
             if error.kind is not Kind.MISSING:
                 raise
-            return make(404, error_headers(len(NOT_FOUND)), NOT_FOUND)
+            public = not getattr(request, "read_privately", False)
+            return make(404, error_headers(len(NOT_FOUND), public=public), NOT_FOUND)
 
     return answering
 
