@@ -34,7 +34,7 @@ def migrate(settings: Settings, hook: Hook = no_hook) -> bool:
     Each migration is a transaction; a start that is killed between two goes on there next time.
     """
     if settings.on_postgresql:
-        _make_schemas(settings)
+        make_schemas(settings)
     missing = [alias for alias in ALIASES if check(settings, alias)]
     for alias in missing:
         call_command(_command(hook), database=alias, verbosity=0, interactive=False, skip_checks=True)
@@ -54,7 +54,7 @@ def _command(hook: Hook) -> Any:
     return Migrate()
 
 
-def _make_schemas(settings: Settings) -> None:
+def make_schemas(settings: Settings) -> None:
     """Make the schemas that stand for our two databases; a user who may not make them finds them made."""
     connection = connections["default"]
     with _readable(settings, "default"), connection.cursor() as cursor:
@@ -76,8 +76,8 @@ def demand_current(settings: Settings) -> None:
 def check(settings: Settings, alias: str) -> Migrations:
     """The migrations missing in a database; refuses one of a newer version and one that can't be read."""
     with _readable(settings, alias):
-        applied = _applied(alias)
-    known = _known()
+        applied = applied_migrations(alias)
+    known = known_migrations()
     newer = sorted(applied - known)
     if newer:
         app, name = newer[0]
@@ -108,7 +108,8 @@ def _name(settings: Settings, alias: str) -> str:
     return f"database {settings.catalogue_file if alias == 'default' else settings.activity_file}"
 
 
-def _applied(alias: str) -> Migrations:
+def applied_migrations(alias: str) -> Migrations:
+    """The migrations a database has seen."""
     connection = connections[alias]
     with connection.cursor() as cursor:
         tables = connection.introspection.table_names(cursor)
@@ -119,7 +120,8 @@ def _applied(alias: str) -> Migrations:
 
 
 @lru_cache(maxsize=1)
-def _known() -> Migrations:
+def known_migrations() -> Migrations:
+    """Every migration of this version: pairs of an app and a name."""
     found: set[tuple[str, str]] = set()
     for app in apps.get_app_configs():
         folder = Path(app.path) / "migrations"

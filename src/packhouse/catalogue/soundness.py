@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connections
 
-from packhouse.catalogue.rows import fetch, fetch_one, moment_out
+from packhouse.catalogue.rows import fetch, fetch_one, moment_out, read_json
 from packhouse.catalogue.snapshots import rows_after
 
 MOST = 1000
@@ -168,7 +168,7 @@ def journal_breaches(seen: list[int]) -> Iterator[Breach]:
         "SELECT serial, at FROM catalogue_journalentry WHERE serial > %s ORDER BY serial LIMIT %s", start=-(2**62)
     )
     for serial, stored in entries:
-        if serial != expected:
+        if serial != expected and not _explained(expected - 1, serial):
             yield _gap(expected, serial - 1)
         at = moment_out(stored)
         if latest is not None and at < latest:
@@ -185,6 +185,15 @@ def journal_breaches(seen: list[int]) -> Iterator[Breach]:
         yield _gap(expected, value)
     if stored is not None and latest is not None and moment_out(stored) < latest:
         yield Breach("journal-time", str(value), "The counter of serials carries an earlier time than the last entry.")
+
+
+def _explained(before: int, serial: int) -> bool:
+    """Whether the entry of a serial says itself that those between are left out: a restored server skips some."""
+    row = fetch_one("SELECT kind, detail FROM catalogue_journalentry WHERE serial = %s", serial)
+    detail = read_json(row[1])
+    return bool(
+        row[0] == "server restored" and detail.get("from_serial") == before and detail.get("skipped_to") == serial - 1
+    )
 
 
 def _gap(first: int, last: int) -> Breach:

@@ -25,6 +25,8 @@ COMMANDS = {
     "index": "Make and show indexes, and say who may read them.",
     "gc": "Remove stored bytes that nothing names, abandoned temporary files and ended sessions.",
     "verify": "Compare everything that is kept with its digests, and the journal with what it tells of.",
+    "backup": "Write everything into one file, beside a running server.",
+    "restore": "Put a backup into an empty data folder.",
     "doctor": "Examine the data folder and say what is wrong with it.",
 }
 """Every command with its line of help; the command `x-y` is `x_y` in the module `packhouse.cli.x_y`."""

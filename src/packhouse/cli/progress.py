@@ -6,17 +6,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from packhouse.services.verifying import Watch
+from packhouse.services.watching import Watch
 
 
 @contextmanager
 def watching() -> Iterator[Watch]:
     """A watch that draws while the block runs."""
-    from packhouse.services.verifying import Watch
-
     if not sys.stderr.isatty():
         yield Watch()
         return

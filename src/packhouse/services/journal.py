@@ -94,6 +94,9 @@ class Fact(StrEnum):
     SECOND_FACTOR_REMOVED = "second factor removed"
     TOKEN_CREATED = "token created"
     TOKEN_DELETED = "token deleted"
+    RESTORED = "server restored"
+    BLOB_DAMAGED = "blob damaged"
+    BLOB_MENDED = "blob mended"
 
 
 PROJECT_FACTS = frozenset(
@@ -147,6 +150,12 @@ def _marked(entries: list[Entry]) -> set[str]:
     """What no cache may use from now on."""
     names = {name for entry in entries if entry.project for name in names_of(entry.project)}
     return names | {EVERYTHING for entry in entries if entry.index and not entry.project}
+
+
+def skip_to(serial: int, moment: Moment) -> Moment:
+    """Instead of what was taken (one serial) take a later one; the gap before it has to be explained by its entry."""
+    run("UPDATE catalogue_counter SET value = %s WHERE name = 'serial'", serial)
+    return Moment(serial, serial, moment.at)
 
 
 def record(moment: Moment, actor: Actor, entries: list[Entry]) -> None:

@@ -26,6 +26,7 @@ from packhouse.errors import PackhouseError
 from packhouse.services import pages
 from packhouse.services.maintenance import BATCH, unnamed
 from packhouse.services.resources import Resources, now
+from packhouse.services.watching import Watch
 from packhouse.storage.blobs import Blobs
 
 THREADS = 4
@@ -57,16 +58,6 @@ class Problem:
     def cure(self) -> str:
         """What to do about it."""
         return CURES.get(self.code, OTHERWISE)
-
-
-class Watch:
-    """Told how far the work is; this one looks away."""
-
-    def begin(self, stage: str, total: int) -> None:
-        """A stage begins that will have done `total` units (bytes, rows)."""
-
-    def advance(self, count: int) -> None:
-        """So many units more are done."""
 
 
 @dataclass(slots=True)
@@ -195,7 +186,7 @@ def _blobs(survey: Survey) -> Iterator[Problem]:
     (total,) = fetch_one("SELECT COALESCE(SUM(size), 0) FROM catalogue_file WHERE purged_serial IS NULL")
     survey.watch.begin("stored files", int(total))
     wanted = wanted_blobs(survey.tally)
-    look = _measured if survey.quick else _hashed
+    look = _measured if survey.quick else look_at
     for blob, problem in _side_by_side(wanted, lambda blob: look(survey.resources.blobs, blob)):
         survey.tally.blobs += 1
         survey.tally.size += blob.size or 0
@@ -240,7 +231,7 @@ def _measured(blobs: Blobs, blob: Wanted) -> Problem | None:
     return None
 
 
-def _hashed(blobs: Blobs, blob: Wanted) -> Problem | None:
+def look_at(blobs: Blobs, blob: Wanted) -> Problem | None:
     """What is wrong with a blob once all of it was read."""
     problem = _measured(blobs, blob)
     if problem is not None:

@@ -18,6 +18,10 @@ OURS = frozenset({"packhouse.toml", "lock", "secret-key", "outbox", "blobs", "ca
 """What a folder may hold and still be taken for one of ours, or for one to be made into ours."""
 
 
+RESTORING = "restoring"
+"""Where a backup is unpacked before it is moved up; while it is there, no server may start."""
+
+
 def prepare_folder(data: Path) -> None:
     """Make the data folder (0700) when absent; refuse one that is not ours or can't be written to."""
     try:
@@ -27,6 +31,9 @@ def prepare_folder(data: Path) -> None:
         raise refuse(Kind.INVALID, "data-not-folder", f"{data} is not a folder; choose another --data.") from error
     except OSError as error:
         raise _unusable(data, error) from error
+    if RESTORING in names:
+        message = f"A restore into {data} did not end; remove the folder and restore again."
+        raise refuse(Kind.CONFLICT, "restore-unfinished", message)
     if names and not names & OURS:
         raise refuse(
             Kind.INVALID,
