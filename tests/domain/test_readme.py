@@ -202,6 +202,13 @@ def test_hostile_146_heavy_markdown(text: str) -> None:
     markdown(text)
 
 
+def test_hostile_146_few_words_that_stand_for_many() -> None:
+    text = ".. _a: https://example.org/" + "x" * 1_000 + "\n\n" + "a_ " * 3_000
+    assert len(text) < 20_000
+    assert render_description(text, "text/x-rst") is None
+    assert render_description(text[:5_000], "text/x-rst") is not None
+
+
 def test_hostile_151_bidi_stays_inside() -> None:
     assert "\u202e" in markdown("[safe\u202egpj.exe](https://example.org)")
 

@@ -90,3 +90,20 @@ def test_a_version_is_named_where_installers_would_pass_it_over(
 ) -> None:
     release = {"version": "1.0", "prerelease": prerelease, "yanked": yanked}
     assert tags.wanted("paketo", release, pinned) == expected
+
+
+def test_long_descriptions_are_fitted_once_for_each_rule_and_prefix() -> None:
+    from django.urls import get_script_prefix, set_script_prefix
+
+    from packhouse.web import tags
+
+    html = "<p>x</p>" * 10_000 + '<img src="https://example.org/x.png" alt="x">'
+    before = get_script_prefix()
+    try:
+        shown = {rule: tags.readme(html, rule) for rule in ("block", "proxy", "allow")}
+        assert tags.readme(html, "proxy") == shown["proxy"]
+        assert len(set(shown.values())) == 3
+        set_script_prefix("/pkg/")
+        assert 'src="/pkg/_/image/' in tags.readme(html, "proxy")
+    finally:
+        set_script_prefix(before)

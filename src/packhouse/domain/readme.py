@@ -14,6 +14,9 @@ from email.message import Message
 import nh3
 from readme_renderer import clean as readme_clean
 
+LARGEST_HTML = 2 * 1024 * 1024
+"""Characters of a rendered description: a few lines of Markdown can stand for far more than anybody reads."""
+
 _PREFIX = "user-content-"
 _WEB = re.compile(r"https?://[^/\\@\s]+(?:[/?#]|\Z)", re.IGNORECASE)
 _MAIL = re.compile(r"mailto:[^\s@]+@[^\s@]+\Z", re.IGNORECASE)
@@ -30,7 +33,7 @@ _ATTRIBUTES = {tag: set(names) for tag, names in readme_clean.ALLOWED_ATTRIBUTES
 
 
 def render_description(text: str, content_type: str) -> str | None:
-    """Render a description; None when it is plain text, of an unknown type, or can't be rendered.
+    """Render a description; None when it is plain text, of an unknown type, can't be rendered or gets too long.
 
     `content_type` is the field Description-Content-Type; "" means reStructuredText, as the public index takes it.
     Pictures keep the address they have elsewhere: what becomes of them is decided when a page is made.
@@ -42,7 +45,8 @@ def render_description(text: str, content_type: str) -> str | None:
         html = _render_rst(text)
     else:
         return None
-    return (clean(html) or None) if html else None
+    cleaned = clean(html) if html else ""
+    return cleaned if 0 < len(cleaned) <= LARGEST_HTML else None
 
 
 def _read_type(content_type: str) -> tuple[str, str]:

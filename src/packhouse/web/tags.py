@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.core.paginator import Page
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect
+from django.urls import get_script_prefix
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -145,7 +147,20 @@ def digest(value: str) -> SafeString:
 @register.filter
 def readme(html: str, images: str = "block") -> SafeString:
     """A README that was cleaned when it was judged, fitted into our page; `images`: the rule of the index."""
-    return mark_safe(readmes.fit(html, place_of_pictures(images)))  # noqa: S308 - cleaned by the judge
+    make = _fit_long if len(html) > _LONG else _fit
+    return mark_safe(make(html, images, get_script_prefix()))  # noqa: S308 - cleaned by the judge
+
+
+_LONG = 50_000  # characters of a description that takes longer to fit than to look up
+
+
+def _fit(html: str, images: str, _prefix: str) -> str:
+    """The same, for pages below `_prefix`, which the addresses of pictures begin with."""
+    return readmes.fit(html, place_of_pictures(images))
+
+
+_fit_long = lru_cache(maxsize=4)(_fit)
+"""Remembers a few long ones: a reader must not cost what a publisher chose."""
 
 
 @register.inclusion_tag("packhouse/field.html")
