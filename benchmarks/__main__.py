@@ -12,6 +12,8 @@ from pathlib import Path
 from benchmarks.document import write_document
 from benchmarks.findings import read_records
 from benchmarks.installing import install
+from benchmarks.others import others
+from benchmarks.peers import PEERS
 from benchmarks.reading import read
 from benchmarks.scene import set_up
 from benchmarks.sizes import TINY, Sizes
@@ -19,7 +21,7 @@ from benchmarks.starting import start_again
 from benchmarks.uploads import upload
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-PARTS = {"start": start_again, "read": read, "install": install, "upload": upload}
+PARTS = {"start": start_again, "read": read, "install": install, "upload": upload, "peers": others}
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -31,6 +33,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often everything is repeated")
     parser.add_argument("--seconds", type=float, help="of load for a case")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="measure this alone; may be repeated")
+    parser.add_argument("--peer", action="append", choices=[p.name for p in PEERS], help="of the others, this alone")
     parser.add_argument("--tiny", action="store_true", help="next to nothing, to see that the suite works")
     parser.add_argument("--write", type=Path, metavar="RESULTS", help="measure nothing; write of these results")
     return parser.parse_args(arguments)
@@ -47,7 +50,7 @@ def measure(chosen: argparse.Namespace, sizes: Sizes) -> Path:
     """Measure; returns the file of results."""
     folder = chosen.scratch or Path(tempfile.mkdtemp(prefix="packhouse-bench-"))
     folder.mkdir(parents=True, exist_ok=True)
-    with set_up(sizes, folder, chosen.names) as scene:
+    with set_up(sizes, folder, chosen.names, tuple(chosen.peer or ())) as scene:
         for part in chosen.part or PARTS:
             PARTS[part](scene)
     return Path(folder, "results.jsonl")

@@ -14,12 +14,18 @@ from pathlib import Path
 from tests.infra.nginx import program
 
 from benchmarks.findings import Finding, Record, findings, middle, spelled
+from benchmarks.others import servers_in
 from benchmarks.plot import plot
 from benchmarks.scene import NGINX, OURS
 from benchmarks.sizes import Sizes
 
 MARK = "<!-- Written by hand from here on; `make bench` leaves it alone. -->"
 READING = ("page-html", "page-json", "page-big", "not-modified", "not-found", "metadata", "file")
+ABOUT_OTHERS = (
+    "Requests a second, and microseconds of processor time for each; the same wheels, one processor each, one after the"
+    " other on the same machine. Nothing where there is no such answer. pypiron's uploads are not yet visible when they"
+    " are answered."
+)
 HOW = Path(__file__).with_name("repeat.md")
 
 
@@ -30,7 +36,7 @@ def write_document(target: Path, records: list[Record], sizes: Sizes) -> None:
     by_hand = target.read_text(encoding="utf-8").partition(MARK)[2] if target.exists() else "\n"
     picture = target.with_suffix(".svg")
     picture.write_text(plot(found), encoding="utf-8")
-    generated = "\n".join([_heading(picture.name), table(found), _costs(records), _how(sizes)])
+    generated = "\n".join([_heading(picture.name), table(found), _costs(records), beside_others(records), _how(sizes)])
     target.write_text(f"{generated}\n{MARK}{by_hand}", encoding="utf-8")
 
 
@@ -96,6 +102,37 @@ def _costs(records: list[Record]) -> str:
         "" if small is None else f"\nA small upload costs {small / 1000:.1f} ms of processor time in all processes.\n"
     )
     return "\n".join(lines) + "\n" + tail
+
+
+def beside_others(records: list[Record]) -> str:
+    """What other indexes answer in the same run: requests a second, and processor time for each."""
+    servers = servers_in(records)
+    if not servers:
+        return ""
+    columns = [NGINX, OURS, *servers]
+    lines = [
+        "## Beside other indexes\n",
+        f"{ABOUT_OTHERS}\n",
+        f"| case | {' | '.join(columns)} |",
+        f"|---|{'---:|' * len(columns)}",
+    ]
+    lines += [
+        f"| {case} | {' | '.join(_rate_and_cost(records, case, server) for server in columns)} |" for case in READING
+    ]
+    for case, unit in (("upload-small", " /s"), ("install", " s")):
+        key = "rate" if unit == " /s" else "seconds"
+        cells = [_figure(middle(records, case, server, key), unit) for server in columns]
+        lines.append(f"| {case} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _rate_and_cost(records: list[Record], case: str, server: str) -> str:
+    rate, cost = (middle(records, case, server, key) for key in ("rate", "cpu_us"))
+    return "" if rate is None or cost is None else f"{rate:,.0f} ({cost:,.1f})"
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:,.2f}{unit}" if unit == " s" else f"{value:,.0f}{unit}"
 
 
 def _microseconds(records: list[Record], case: str, server: str) -> str:

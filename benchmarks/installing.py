@@ -19,11 +19,12 @@ def install(scene: Scene) -> None:
     """Measure seconds for each server and round; raises RuntimeError when an installation is not complete."""
     for number in range(scene.sizes.installs):
         for server, (address, _) in scene.servers().items():
-            seconds = _install(f"{address}/simple/", scene.names.tree[0], scene.sizes.tree)
+            seconds = install_once(f"{address}/simple/", scene.names.tree[0], scene.sizes.tree)
             scene.note("install", server, round=number, seconds=round(seconds, 4))
 
 
-def _install(index: str, project: str, expected: int) -> float:
+def install_once(index: str, project: str, expected: int) -> float:
+    """Seconds of one installation; raises RuntimeError when it is not complete."""
     program = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
         raise RuntimeError("uv is not installed; `make bench` installs it.")

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
+from benchmarks.corpus import Names
 from benchmarks.fetching import fetch
 from benchmarks.load import load
 from benchmarks.processes import cpu_time
@@ -17,26 +18,42 @@ from benchmarks.static import HTML, JSON
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked for; with `validate`, the ETag that each server gave is sent back."""
+    """What is asked for; with `validate`, the ETag that each server gave is sent back.
+
+    `of` is page, metadata or file; `project` chooses one of the corpus's names.
+    """
 
     name: str
-    path: str
+    of: str
+    project: Callable[[Names], str]
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     connections: int = 32
     validate: bool = False
 
 
-def cases(scene: Scene) -> Iterator[Case]:
-    """All cases; `Accept-Encoding: gzip` is always sent, as installers do."""
-    small = f"/simple/{scene.names.small[0]}/"
-    yield Case("page-html", small, headers={"Accept": HTML})
-    yield Case("page-json", small, headers={"Accept": JSON})
-    yield Case("page-big", f"/simple/{scene.names.big}/", headers={"Accept": JSON})
-    yield Case("not-modified", small, 304, {"Accept": JSON}, validate=True)
-    yield Case("not-found", "/simple/there-is-no-such-project/", 404, {"Accept": JSON})
-    yield Case("metadata", first_file(scene, scene.names.small[0]) + ".metadata")
-    yield Case("file", first_file(scene, scene.names.fat), connections=4)
+def _small(names: Names) -> str:
+    return names.small[0]
+
+
+CASES = (
+    Case("page-html", "page", _small, headers={"Accept": HTML}),
+    Case("page-json", "page", _small, headers={"Accept": JSON}),
+    Case("page-big", "page", lambda names: names.big, headers={"Accept": JSON}),
+    Case("not-modified", "page", _small, 304, {"Accept": JSON}, validate=True),
+    Case("not-found", "page", lambda _names: "there-is-no-such-project", 404, {"Accept": JSON}),
+    Case("metadata", "metadata", _small),
+    Case("file", "file", lambda names: names.fat, connections=4),
+)
+"""All cases; `Accept-Encoding: gzip` is always sent, as installers do."""
+
+
+def path_of(scene: Scene, case: Case) -> str:
+    """The path of a case, the same on ours and on the nginx that has our pages."""
+    project = case.project(scene.names)
+    if case.of == "page":
+        return f"/simple/{project}/"
+    return first_file(scene, project) + (".metadata" if case.of == "metadata" else "")
 
 
 def first_file(scene: Scene, project: str) -> str:
@@ -49,13 +66,13 @@ def first_file(scene: Scene, project: str) -> str:
 def read(scene: Scene) -> None:
     """Measure every case in every round on both servers."""
     for number in range(scene.sizes.rounds):
-        for case in cases(scene):
+        for case in CASES:
+            path = path_of(scene, case)
             for server, (address, process) in scene.servers().items():
-                _measure(scene, case, server, address, process, number)
+                _measure(scene, case, server, address + path, process, number)
 
 
-def _measure(scene: Scene, case: Case, server: str, address: str, process: int, number: int) -> None:
-    url = address + case.path
+def _measure(scene: Scene, case: Case, server: str, url: str, process: int, number: int) -> None:
     headers = _headers(case, url)
     if number == 0 and scene.sizes.warm:
         load(url, headers, connections=case.connections, seconds=scene.sizes.warm)

@@ -36,6 +36,8 @@ class Scene:
     token: str
     nginx: str
     nginx_process: int
+    peers: tuple[str, ...] = ()
+    """The other indexes to measure; all of them when empty."""
 
     def servers(self) -> dict[str, tuple[str, int]]:
         """The address and the first process of each."""
@@ -50,7 +52,7 @@ class Scene:
 
     def publish(self, forms: list[Form]) -> float:
         """Upload forms one after another over one connection; returns the seconds it took."""
-        with pinned(LOAD_CPU), Publisher(self.ours.url, self.token) as publisher:
+        with pinned(LOAD_CPU), Publisher(f"{self.ours.url}/legacy/", self.token) as publisher:
             began = time.perf_counter()
             for form in forms:
                 publisher.publish(form)
@@ -74,11 +76,11 @@ def start_pinned(data: Path, *options: str, ready: bool = True) -> Server:
 
 
 @contextmanager
-def set_up(sizes: Sizes, folder: Path, table: Path | None) -> Iterator[Scene]:
+def set_up(sizes: Sizes, folder: Path, table: Path | None, peers: tuple[str, ...] = ()) -> Iterator[Scene]:
     """Start and fill our server, copy what it serves into a tree, start nginx on that; stop both in the end."""
     names = choose_names(sizes, table)
     ours = start_pinned(folder / "data")
-    scene = Scene(sizes, names, folder, ours, "", "", 0)
+    scene = Scene(sizes, names, folder, ours, "", "", 0, peers)
     try:
         scene.token = ours.make_token(ours.make_user(admin=True))
         fill(scene)

@@ -41,7 +41,9 @@ SERVER = """
 
 
 def write_tree(base: str, projects: Iterable[str], folder: Path) -> None:
-    """Fetch the pages of the projects, their files and `.metadata` from a server into a folder."""
+    """Fetch the root page, the pages of the projects, their files and `.metadata` from a server into a folder."""
+    for form, kind in FORMS.items():
+        _write_page(f"{base}/simple/", kind, folder / "simple" / f"index.{form}")
     for project in projects:
         page = f"{base}/simple/{project}/"
         for form, kind in FORMS.items():

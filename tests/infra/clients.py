@@ -23,26 +23,22 @@ APART = {"pdm": ROOT / "requirements/clients-pdm.txt"}
 
 
 def folder(client: str = "") -> Path:
-    """The folder `bin` of a client's environment, made when absent; processes that ask at once wait for one."""
-    pinned = APART.get(client, PINNED)
+    """The folder `bin` of a client's environment, made when absent."""
+    return environment_of(APART.get(client, PINNED))
+
+
+def environment_of(pinned: Path) -> Path:
+    """The folder `bin` of an environment with what a file pins; processes that ask at once wait for one to make it."""
     digest = hashlib.sha256(pinned.read_bytes() + sys.version.encode()).hexdigest()[:12]
     kept = (ROOT / ".venv").resolve().parent / ".test"
     kept.mkdir(exist_ok=True)
-    place = kept / f"clients-{digest}"
+    place = kept / f"{pinned.stem}-{digest}"
     with (kept / "clients.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "ready").exists():
             shutil.rmtree(place, ignore_errors=True)
-            make_environment(place)
-            pip = [
-                str(place / "bin/python"),
-                "-m",
-                "pip",
-                "install",
-                "-qq",
-                "--no-input",
-                "--disable-pip-version-check",
-            ]
+            python = str(make_environment(place))
+            pip = [python, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
             subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", str(pinned)], check=True)
             (place / "ready").touch()
     return place / "bin"
