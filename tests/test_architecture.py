@@ -121,7 +121,7 @@ def test_no_file_names_a_machines_path_or_somebody_elses_index():
         *TESTS,
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
-        *(ROOT / "requirements").iterdir(),
+        *(file for file in (ROOT / "requirements").rglob("*") if file.is_file()),
     ]:
         text = file.read_text(encoding="utf-8")
         assert not [word for word in hosts + places if word in text], name_of(file)
