@@ -29,6 +29,13 @@ def test_bytes_that_nothing_names_go_after_a_while(db: None, resources: Resource
     assert resources.blobs.stat(lost) is None
 
 
+def test_what_would_go_is_said_and_stays(db: None, resources: Resources):
+    lost = resources.blobs.put(b"lost")
+    assert collect_garbage(resources, dry_run=True).blobs == 0
+    would = collect_garbage(resources, timedelta(seconds=-1), dry_run=True)
+    assert (would.blobs, would.size, resources.blobs.stat(lost)) == (1, 4, 4)
+
+
 def test_bytes_that_a_row_names_stay(db: None, resources: Resources):
     from packhouse.catalogue.models import File, Project, Release
 

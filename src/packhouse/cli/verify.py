@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 def verify(quick: bool, as_json: bool, data: str | None) -> None:
     """Compare everything that is kept: every stored file with its digest, every row with its file, the journal.
 
-    Changes nothing, and works beside a running server. The exit status is 0 when all is right, 1 when something is
-    wrong: each thing is named, with what to do.
+    Changes nothing but a note of its outcome, and works beside a running server. The exit status is 0 when all is
+    right, 1 when something is wrong: each thing is named, with what to do.
     """
     from packhouse import bootstrap, config
     from packhouse.cli.progress import watching
 
     settings = config.load(data=data)
     bootstrap.connect_to_read(settings)
+    from packhouse.services import notes
+    from packhouse.services.resources import now
     from packhouse.services.verifying import Survey
     from packhouse.services.verifying import verify as look
 
@@ -40,6 +42,8 @@ def verify(quick: bool, as_json: bool, data: str | None) -> None:
         survey = Survey(bootstrap.resources(settings), quick, watch)
         print_all = _print_json if as_json else _print_text
         count = print_all(look(survey), survey.tally)
+    note = {"at": now().isoformat(), "problems": count, "serial": survey.tally.serial, "quick": quick}
+    notes.keep(settings.data, "last-verify", note)
     sys.exit(int(count > 0))
 
 

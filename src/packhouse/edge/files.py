@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -69,7 +70,7 @@ class Blobs:
         return str(self._path_of(sha256))
 
     def bytes(self, sha256: str, size: int) -> bytes | None:
-        """A small blob; None when it is not there, or not as long as it should be."""
+        """A small blob; None when it is not there, or not what it should be."""
         entry = self._memory.get(sha256)
         if entry is not None:
             return entry.value
@@ -77,7 +78,7 @@ class Blobs:
             data = Path(self.path(sha256)).read_bytes()
         except OSError:
             return None
-        if len(data) != size:
+        if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
             return None
         self._memory.put(sha256, data, size)
         return data

@@ -30,17 +30,27 @@ class Collected:
     sessions: int
 
 
-def collect_garbage(resources: Resources, grace: timedelta = GRACE) -> Collected:
+def collect_garbage(resources: Resources, grace: timedelta = GRACE, *, dry_run: bool = False) -> Collected:
     """Remove blobs that no row names, abandoned temporary files and ended sessions.
 
     Rows are never removed: a deleted file stays a tombstone, and what past states of an index show stays served.
+    `dry_run`: only say what would be removed.
     """
     limit = (resources.clock() - grace).timestamp()
+    if dry_run:
+        return _would_collect(resources, limit)
     old = (sha256 for sha256, kept in resources.blobs.kept() if kept < limit)
     tried = (_remove(resources, sha256, limit) for batch in _batches(old) for sha256 in unnamed(batch))
     removed = [size for size in tried if size is not None]
     ended, _ = Session.objects.filter(expire_date__lt=resources.clock()).delete()
     return Collected(len(removed), sum(removed), resources.blobs.sweep(), ended)
+
+
+def _would_collect(resources: Resources, limit: float) -> Collected:
+    old = (sha256 for sha256, kept in resources.blobs.kept() if kept < limit)
+    sizes = [resources.blobs.stat(sha256) or 0 for batch in _batches(old) for sha256 in unnamed(batch)]
+    ended = Session.objects.filter(expire_date__lt=resources.clock()).count()
+    return Collected(len(sizes), sum(sizes), 0, ended)
 
 
 def _batches(items: Iterable[str]) -> Iterator[list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, OperationalError
@@ -25,6 +26,7 @@ from packhouse.domain.wording import shown
 from packhouse.errors import Fault, Kind, PackhouseError
 from packhouse.services import placing, upload_rules
 from packhouse.services.indexes import file_limit
+from packhouse.services.keeping import is_whole, metadata_digest
 from packhouse.services.upload_rules import Candidate, Case
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ def publish(
     if in_file:
         raise PackhouseError(Kind.INVALID, *(refusal.faults if refusal else ()), *in_file)
     if case.is_there:
+        _mend(candidate, incoming, case, resources)
         return _nothing_new(candidate)
     judgement = _judge_while_syncing(incoming, form.filename, case, resources)
     core = _demand_sound(judgement)
@@ -207,6 +210,18 @@ def _demand_sound(judgement: Judgement) -> CoreMetadata:
 
 def _no_metadata() -> Fault:
     return Fault("metadata-missing", "The file holds no metadata that can be read; build it again.", "content")
+
+
+def _mend(candidate: Candidate, incoming: Incoming, case: Case, resources: Resources) -> None:
+    """A file that is here already, sent once more: what the disk has lost of it is put back."""
+    if not is_whole(resources.blobs, candidate.digests.sha256):
+        incoming.keep()
+    metadata = metadata_digest(candidate.parsed.filename)
+    if metadata and not is_whole(resources.blobs, metadata):
+        path = resources.blobs.path(candidate.digests.sha256) or incoming.path
+        judgement = resources.judge.judge(path, candidate.parsed.filename, case.profile)
+        if sha256(judgement.metadata, usedforsecurity=False).hexdigest() == metadata:
+            resources.blobs.put(judgement.metadata)
 
 
 def _nothing_new(candidate: Candidate) -> Outcome:

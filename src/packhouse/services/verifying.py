@@ -8,7 +8,6 @@ However much is kept, only chunks of it are in memory.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,12 +17,13 @@ from itertools import islice
 from django.db import DatabaseError
 
 from packhouse.catalogue import soundness
-from packhouse.catalogue.rows import fetch, fetch_one
+from packhouse.catalogue.rows import fetch_one
 from packhouse.catalogue.snapshots import rows_after, snapshot
 from packhouse.catalogue.soundness import Breach
 from packhouse.domain.page import Page
 from packhouse.errors import PackhouseError
 from packhouse.services import pages
+from packhouse.services.keeping import digest_of
 from packhouse.services.maintenance import BATCH, unnamed
 from packhouse.services.resources import Resources, now
 from packhouse.services.watching import Watch
@@ -251,14 +251,6 @@ def _unreadable(blob: Wanted, error: Exception) -> Problem:
     return Problem("blob-unreadable", blob.sha256, f"The {blob.words} can't be read: {reason} (blob {blob.sha256}).")
 
 
-def digest_of(blobs: Blobs, sha256: str) -> str:
-    """The sha256 that the bytes of a blob have. Raises OSError, or PackhouseError when there is no such blob."""
-    running = hashlib.sha256(usedforsecurity=False)
-    for chunk in blobs.open(sha256):
-        running.update(chunk)
-    return running.hexdigest()
-
-
 def _orphans(survey: Survey) -> Iterator[Problem]:
     """Count the blobs that no row names; never a problem: an upload keeps its blobs before its rows."""
     survey.watch.begin("blobs nobody names", 0)
@@ -270,9 +262,3 @@ def _orphans(survey: Survey) -> Iterator[Problem]:
             survey.tally.orphan_size += blobs.stat(sha256) or 0
         survey.watch.advance(len(batch))
     yield from ()
-
-
-def names_of(sha256: str) -> list[str]:
-    """The filenames of the files a blob belongs to."""
-    statement = "SELECT filename FROM catalogue_file WHERE sha256 = %s OR metadata_sha256 = %s ORDER BY filename"
-    return [name for (name,) in fetch(statement, sha256, sha256)]

@@ -30,6 +30,10 @@ LARGEST_CHECKED = 512 * 1024**2
 """A database larger than this is not read through, which would take minutes."""
 
 
+SCRUBBED_WITHIN = 40
+"""Days; a turn of the scrub takes 30 at most."""
+
+
 class Grade(StrEnum):
     """How bad it is."""
 
@@ -188,6 +192,29 @@ def _facts(settings: Settings) -> Findings:
         yield Finding(Grade.WARN, f"there is no administrator yet; the link is in {settings.data / 'first-admin'}")
 
 
+def _keeping(settings: Settings) -> Findings:
+    from packhouse.services.resources import now
+    from packhouse.services.state import state_of
+
+    state = state_of(settings)
+    for finding in state.findings:
+        yield Finding(Grade.FAIL, f"{finding.sentence} Upload the same file again, or take it from a backup.")
+    if state.scrub is None or state.scrub.finished_at is None:
+        yield Finding(Grade.OK, "the scrub has not read every stored file yet")
+    else:
+        days = (now() - state.scrub.finished_at).days
+        grade = Grade.WARN if days > SCRUBBED_WITHIN else Grade.OK
+        yield Finding(grade, f"the scrub read every stored file {days} days ago")
+    if state.backup is None:
+        yield Finding(Grade.WARN if state.files else Grade.OK, "no backup was made yet; run `packhouse backup FILE`")
+    else:
+        yield Finding(Grade.OK, f"the last backup is of {state.backup['at']:%Y-%m-%d %H:%M} UTC")
+    if state.restored is not None:
+        yield Finding(
+            Grade.OK, f"the server was restored on {state.restored.at:%Y-%m-%d}: what came later is not there"
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     _versions,
     _folder,
@@ -198,4 +225,5 @@ CHECKS: tuple[Check, ...] = (
     _databases,
     _migrations,
     _facts,
+    _keeping,
 )

@@ -51,5 +51,11 @@ class Blobs(Protocol):
     def kept(self) -> Iterator[tuple[str, float]]:
         """Each blob's sha256, in order, and when it was last kept (unix seconds)."""
 
+    def set_aside(self, sha256: str) -> None:
+        """Take a damaged blob out of the way, durably, so that nobody is served it; it may be put anew."""
+
+    def forget_cached(self, sha256: str) -> None:
+        """Let the next reading of a blob come from the disk, as far as the system does so."""
+
     def sweep(self) -> int:
         """Remove temporary files whose writers are gone, in whatever process; returns how many."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from packhouse.errors import Kind, PackhouseError, refuse
@@ -100,9 +101,30 @@ class LocalBlobs:
 
     def kept(self) -> Iterator[tuple[str, float]]:
         """See `Blobs.kept`."""
-        for path in sorted(self._kept.glob("??/??/*")):
-            if is_sha256(path.name):
-                yield path.name, path.stat().st_mtime
+        for folder in _in_order(self._kept):
+            for inner in _in_order(folder):
+                for path in _in_order(inner):
+                    with suppress(FileNotFoundError):  # collected meanwhile
+                        if is_sha256(path.name):
+                            yield path.name, path.stat().st_mtime
+
+    def set_aside(self, sha256: str) -> None:
+        """See `Blobs.set_aside`: it goes to `damaged/`, under its name."""
+        aside = self._root / "damaged"
+        with blob_errors("setting a damaged file aside"):
+            aside.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):
+                self.path(sha256).replace(aside / sha256)
+            _sync_folder(aside)
+
+    def forget_cached(self, sha256: str) -> None:
+        """See `Blobs.forget_cached`."""
+        with suppress(OSError):
+            descriptor = os.open(self.path(sha256), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
 
     def sweep(self) -> int:
         """See `Blobs.sweep`."""
@@ -135,11 +157,11 @@ class LocalBlobs:
 
 
 def _link(source: Path, target: Path, size: int) -> None:
-    """Give the file its name in the store; a blob of that name and size is left as it is, but looks new again."""
+    """Give the file its name in the store; a blob that has its bytes is left as it is, but looks new again."""
     try:
         os.link(source, target)
     except FileExistsError:
-        if target.stat().st_size == size:
+        if target.stat().st_size == size and _same_bytes(source, target):
             os.utime(target)  # what collects blobs without rows must see that somebody wants it
         else:
             source.replace(target)  # a damaged blob: the bytes at hand are known to be right
@@ -147,6 +169,26 @@ def _link(source: Path, target: Path, size: int) -> None:
         if error.errno not in _NO_LINKS:
             raise
         source.replace(target)
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    """Whether two files hold the same; one that can't be read doesn't."""
+    try:
+        with one.open("rb") as first, other.open("rb") as second:
+            while chunk := first.read(CHUNK):
+                if chunk != second.read(CHUNK):
+                    return False
+            return not second.read(1)
+    except OSError:
+        return False
+
+
+def _in_order(folder: Path) -> list[Path]:
+    """What a folder holds, sorted; nothing when it is none."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _sync_folder(folder: Path) -> None:

@@ -73,6 +73,13 @@ class MemoryBlobs:
         data, when = self._blobs[sha256]
         self._blobs[sha256] = (change(data), when)
 
+    def set_aside(self, sha256: str) -> None:
+        """See `Blobs.set_aside`."""
+        self._blobs.pop(sha256, None)
+
+    def forget_cached(self, sha256: str) -> None:
+        """See `Blobs.forget_cached`: there is no cache."""
+
     def sweep(self) -> int:
         """See `Blobs.sweep`."""
         return sweep(self._folder)

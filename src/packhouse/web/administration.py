@@ -22,6 +22,7 @@ from packhouse.domain.rules import DEFAULT, PROFILE, read_rule
 from packhouse.errors import PackhouseError
 from packhouse.services import index_rules, indexes
 from packhouse.services.index_rules import RulesOfIndex, RuleState
+from packhouse.services.state import state_of
 from packhouse.web import resources
 from packhouse.web.reading import web_identity
 
@@ -71,6 +72,11 @@ def _field(rule: RuleState) -> forms.Field:
         max_length=_LONGEST,
         widget=forms.TextInput(attrs=placeholder),
     )
+
+
+def state(request: HttpRequest) -> HttpResponse:
+    """`/admin/`: the state of the server."""
+    return TemplateResponse(request, "admin/state.html", {"state": state_of(resources.get().settings)})
 
 
 def index_list(request: HttpRequest) -> HttpResponse:

@@ -63,10 +63,20 @@ def _hand_off(request: HttpRequest, offer: FileOffer, index: str) -> HttpRespons
     return make(200, headers)
 
 
+def _damaged() -> HttpResponse:
+    """The reply for a file whose bytes are missing or cut short."""
+    sentence = "The stored file is missing or damaged; an administrator may run `packhouse verify`.\n"
+    headers = {"Cache-Control": "no-store"}
+    return HttpResponse(sentence, status=502, content_type="text/plain; charset=utf-8", headers=headers)
+
+
 def _stream(offer: FileOffer, answer: FileAnswer) -> HttpResponseBase:
     if answer.start == answer.end:
         return make(answer.status, answer.headers)
-    chunks = resources.get().blobs.open(offer.blob, answer.start, answer.end)
+    blobs = resources.get().blobs
+    if blobs.stat(offer.blob) != offer.size:
+        return _damaged()
+    chunks = blobs.open(offer.blob, answer.start, answer.end)
     response = StreamingHttpResponse(chunks, status=answer.status)
     del response["Content-Type"]
     for name, value in answer.headers:

@@ -25,6 +25,7 @@ from packhouse.config import Settings
 from packhouse.domain.addresses import is_loopback
 from packhouse.errors import Kind, refuse
 from packhouse.services import journal
+from packhouse.services.state import state_of
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -68,6 +69,21 @@ class Facts(Collector):
         yield GaugeMetricFamily("packhouse_files", "Files ever uploaded.", File.objects.count())
         people = User.objects.filter(is_active=True).count()
         yield GaugeMetricFamily("packhouse_users", "Accounts that are not disabled.", people)
+        yield from _keeping()
+
+
+def _keeping() -> Iterable[GaugeMetricFamily]:
+    """How what is kept is looked after; times are in unix seconds, 0 for never."""
+    state = state_of(settings.PACKHOUSE)
+    scrubbed = state.scrub.finished_at.timestamp() if state.scrub and state.scrub.finished_at else 0
+    yield GaugeMetricFamily("packhouse_scrub_finished_seconds", "End of the scrub's last whole turn.", scrubbed)
+    read = state.scrub.size if state.scrub else 0
+    yield GaugeMetricFamily("packhouse_scrub_read_bytes", "Bytes the scrub's turn has read so far.", read)
+    yield GaugeMetricFamily("packhouse_damaged_blobs", "Blobs known to be missing or damaged.", len(state.findings))
+    backed = state.backup["at"].timestamp() if state.backup else 0
+    yield GaugeMetricFamily("packhouse_backup_seconds", "When the last backup was made.", backed)
+    yield GaugeMetricFamily("packhouse_stored_bytes", "Bytes of the files that are kept.", state.files_size)
+    yield GaugeMetricFamily("packhouse_free_bytes", "Bytes free for files.", state.free)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

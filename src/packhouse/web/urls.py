@@ -119,6 +119,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         methods=FORM,
     ),
     # what administrators do
+    route("admin/", administration.state, action=Action.ADMINISTER, name="admin"),
     route("admin/indexes/", administration.index_list, action=Action.ADMINISTER, name="admin-indexes"),
     route(
         "admin/index/<str:name>/", administration.index_page, action=Action.ADMINISTER, name="admin-index", methods=FORM

@@ -66,6 +66,29 @@ class SignInFailure(models.Model):
         ]
 
 
+class Scrub(models.Model):
+    """Where the scrub stands: the id of the last file it read, what this turn has read so far (blobs, bytes)."""
+
+    name = models.CharField(max_length=16, primary_key=True)
+    position = models.BigIntegerField(default=0)
+    blobs = models.BigIntegerField(default=0)
+    size = models.BigIntegerField(default=0)
+    debt = models.BigIntegerField(default=0)  # bytes read ahead of the rate
+    begun_at = models.DateTimeField()
+    stepped_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)  # the last whole turn
+    resting = models.BooleanField(default=False)
+
+
+class ScrubFinding(models.Model):
+    """A blob that is not what it should be, until it is again."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    code = models.CharField(max_length=32)
+    sentence = models.CharField(max_length=1000)
+    found_at = models.DateTimeField()
+
+
 class SearchDocument(models.Model):
     """What is searched of a project in the index whose own layer holds it; made from the journal, disposable.
 
