@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
 import pytest
+from django.core import mail
 from tests.infra.clock import TickingClock
 
 from packhouse.domain.listing import Status
@@ -200,6 +202,9 @@ def test_collaborators_are_invited_accept_and_leave(owner: Browser, project: Pre
     where = "/manage/project/foo-bar/collaborators/"
     assert owner.post(where, action="invite", username="nobody", role="owner").status_code == 400
     assert owner.post(where, action="invite", username="bob", role="maintainer").status_code == 302
+    assert mail.outbox[-1].to == ["bob@example.org"]
+    assert "alice invites you to be maintainer of the project Foo.Bar" in str(mail.outbox[-1].body)
+    assert re.search(r"^http\S+/manage/projects/$", str(mail.outbox[-1].body), re.MULTILINE)
     other = Browser()
     other.sign_in("bob")
     assert other.get("/manage/project/foo-bar/").status_code == 403
@@ -228,6 +233,17 @@ def test_d267_ones_rights_end_at_ones_own_projects(owner: Browser, project: Pres
         address = f"/manage/project/foo-bar/{where}"
         assert stranger.get(address).status_code == 403
         assert stranger.post(address, name="Foo.Bar", status="archived", action="yank").status_code == 403
+
+
+def test_nobody_is_flooded_with_invitations(owner: Browser, project: Press) -> None:
+    from tests.infra.accounts import make_user
+
+    bob = make_user("bob")
+    where = "/manage/project/foo-bar/collaborators/"
+    for _ in range(8):
+        assert owner.post(where, action="invite", username="bob", role="maintainer").status_code == 302
+        owner.post(where, action="withdraw", invitation=str(bob.invitations.latest("pk").pk))
+    assert len([one for one in mail.outbox if one.to == ["bob@example.org"]]) == 5
 
 
 def test_an_invitation_is_listed_and_withdrawn(owner: Browser) -> None:

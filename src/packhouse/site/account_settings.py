@@ -104,6 +104,7 @@ _ALLAUTH = {
         "signup": "60/m/ip",
         "confirm_email": "2/10s/key,20/h/key",
         "reset_password": "20/m/ip,5/m/key",
+        "invite": "5/h/key",  # mails about invitations to one address
     },
     "MFA_ADAPTER": "packhouse.site.accounts.SecondFactorAdapter",
     "MFA_SUPPORTED_TYPES": ["totp", "webauthn", "recovery_codes"],

@@ -164,6 +164,7 @@ class Adapter(DefaultAccountAdapter):
         """Send one plain-text mail whose links are built from our own address."""
         site = origin(self.request)
         links = {"signup_url": "account_signup", "password_reset_url": "account_reset_password"}
+        links["projects_url"] = "manage-projects"
         own = {key: _link(self.request, name) for key, name in links.items() if key in context and "key" not in context}
         place = SimpleNamespace(name="Packhouse", domain=urlsplit(site).netloc, url=site)
         mail = self.render_mail(template_prefix, email, {"email": email, **context, **own, "current_site": place})

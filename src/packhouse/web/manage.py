@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from allauth.account.adapter import get_adapter
+from allauth.core import ratelimit
 from django.contrib import messages
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from packhouse.catalogue import queries
-from packhouse.catalogue.models import Project, Role
+from packhouse.catalogue.models import Project, Role, User
 from packhouse.domain.listing import Status
 from packhouse.domain.permissions import Action, Identity, ProjectRole, may
 from packhouse.domain.project_json import FileFacts, ReleaseFacts
@@ -201,8 +203,26 @@ def _changed_people(request: HttpRequest, identity: Identity, found: Project, fo
 
 def _invite(request: HttpRequest, identity: Identity, found: Project, form: Form) -> None:
     person = people.find_user(form.cleaned_data["username"])
-    collaborators.invite(identity, found.name, person, ProjectRole(form.cleaned_data["role"]), clock=clock())
-    messages.success(request, f"{person.username} is invited and finds the invitation under “Your projects”.")
+    role = ProjectRole(form.cleaned_data["role"])
+    collaborators.invite(identity, found.name, person, role, clock=clock())
+    words = f"{person.username} is invited and finds the invitation under “Your projects”"
+    told = _tell_invited(request, person, {"project": found.display_name, "role": role.value, "inviter": identity})
+    messages.success(request, f"{words}; a mail says so." if told else f"{words}.")
+
+
+def _tell_invited(request: HttpRequest, person: User, facts: dict[str, Any]) -> bool:
+    """Send the mail; False without an address, after many such mails to it, or when the mail server is away.
+
+    The invitation stands all the same.
+    """
+    if not person.email or not ratelimit.consume(request, action="invite", key=person.email):
+        return False
+    where = {"invited": person.username, "projects_url": ""}
+    try:
+        get_adapter(request).send_mail("account/email/invitation", person.email, facts | where)
+    except PackhouseError:
+        return False
+    return True
 
 
 def _remove(request: HttpRequest, identity: Identity, found: Project) -> None:
