@@ -186,15 +186,16 @@ def sort_header(table: Shown, key: str, label: str, mark: str = "") -> dict[str,
 
 
 @register.inclusion_tag("packhouse/table_links.html")
-def table_links(table: Shown, download: str = "") -> dict[str, Any]:
-    """What stands above a table: ways to narrow it, and `download`.csv and `download`.json."""
-    return {"links": table.links, "download": download}
+def table_links(table: Shown) -> dict[str, Any]:
+    """What stands above a table: ways to narrow it."""
+    return {"links": table.links}
 
 
-@register.inclusion_tag("packhouse/pages.html")
-def table_pages(table: Shown, what: str = "") -> dict[str, Any]:
-    """Links to the other pages of a table."""
-    return _paged(table.page, table.page_query(), what, f"{table.name}-page", f"#{table.name}")
+@register.inclusion_tag("packhouse/table_end.html")
+def table_end(table: Shown, what: str = "", download: str = "") -> dict[str, Any]:
+    """What stands below a table: links to its other pages, and `download`.csv and `download`.json."""
+    place = f"#{table.name}"
+    return _paged(table.page, table.page_query(), what, f"{table.name}-page", place) | {"download": download}
 
 
 @register.inclusion_tag("packhouse/pages.html", takes_context=True)
