@@ -92,12 +92,13 @@ def start(settings: Settings, *, edge: str = "embedded") -> int:
     """
     from packhouse.site import logs, shared_numbers
     from packhouse.site.folder import fill_reserve, free_reserve, lock_folder, prepare_folder
-    from packhouse.site.listening import listen
+    from packhouse.site.listening import demand_descriptors, listen
     from packhouse.site.supervisor import hold_signals
 
     hold_signals()
     os.umask(0o077)  # whatever we write is ours alone
     logs.set_up(settings.log_format)
+    demand_descriptors()
     prepare_folder(settings.data)
     lock = lock_folder(settings.data)
     free_reserve(settings.data)
@@ -301,4 +302,10 @@ def work_at_edge(settings: Settings, place: Place, front: Front | None = None) -
 
     made = make_edge(settings, application(), edge_secret(), front)
     carry(made.answered, edge_answered)
-    server.run(made, number=place.number, listener=place.listener, pipe=place.pipe)
+    server.run(
+        made,
+        number=place.number,
+        listener=place.listener,
+        pipe=place.pipe,
+        connections=settings.max_connections,
+    )

@@ -46,6 +46,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
+    max_connections: int = 8192  # of one worker
 
     @property
     def blobs_folder(self) -> Path:
@@ -89,6 +90,7 @@ _NUMBERS = {
     "page_max_age": (0, None),
     "port": (0, 65535),
     "workers": (1, 256),
+    "max_connections": (1000, 65536),
 }
 _SHAPES = {
     "upstream": (r"auto|none|https?://[^/\s]+(/\S*)?", "auto, none or an http(s) address"),

@@ -59,9 +59,8 @@ def test_decision_15_a_download_under_way_finishes(start_server: StartServer, nu
     assert server.process.wait(10) == 0
 
 
-def begin_upload(server: Server, connection: socket.socket, name: str) -> bytes:
+def begin_upload(server: Server, connection: socket.socket, token: str, name: str) -> bytes:
     """Send the head and the first megabyte of an upload; returns the rest."""
-    token = server.make_token(server.make_user())
     kind, body = multipart(*make_wheel(name, "1", files={f"{name}/x": os.urandom(3 * MEGABYTE)}))
     head = (
         f"POST /legacy/ HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\nAuthorization: Bearer {token}\r\n"
@@ -74,8 +73,9 @@ def begin_upload(server: Server, connection: socket.socket, name: str) -> bytes:
 
 def test_decision_15_an_upload_under_way_finishes_and_is_there_after_a_restart(start_server: StartServer):
     server = start_server()
+    token = server.make_token(server.make_user())
     with connect(server) as connection:
-        rest = begin_upload(server, connection, "up")
+        rest = begin_upload(server, connection, token, "up")
         os.killpg(server.process.pid, signal.SIGTERM)
         time.sleep(0.5)
         connection.sendall(rest)
@@ -88,8 +88,9 @@ def test_decision_15_an_upload_under_way_finishes_and_is_there_after_a_restart(s
 
 def test_decision_15_no_new_connections_meanwhile(start_server: StartServer):
     server = start_server()
+    token = server.make_token(server.make_user())
     with connect(server) as connection:
-        rest = begin_upload(server, connection, "held")
+        rest = begin_upload(server, connection, token, "held")
         server.process.send_signal(signal.SIGTERM)
         time.sleep(1)
         assert not answers(server)

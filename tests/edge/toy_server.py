@@ -18,11 +18,11 @@ from typing import Any
 
 from packhouse.config import Settings
 from packhouse.domain.addresses import is_own_host
-from packhouse.edge.bridge import Bridge
+from packhouse.edge.bridge import AHEAD, Bridge
 from packhouse.edge.edge import Edge
 from packhouse.edge.limits import Limits
 from packhouse.edge.proxies import Proxies
-from packhouse.edge.server import run
+from packhouse.edge.server import MOST_CONNECTIONS, run
 
 Start = Callable[..., Any]
 
@@ -125,7 +125,10 @@ class Toy:
             origin,
             proxies,
             threads=int(options.get("threads", 4)),
+            form_threads=int(options.get("forms", 4)),
             upload_threads=int(options.get("uploads", 8)),
+            ahead=int(options.get("ahead", AHEAD)),
+            streams=lambda path: path.startswith(options.get("streams", "/")),
             progress_seconds=float(options.get("progress", 30)),
         )
         self.edge = Edge(self.bridge, Limits(lambda host: is_own_host(settings, host)))
@@ -140,8 +143,10 @@ class Toy:
 def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print(listener.getsockname()[1], flush=True)  # noqa: T201 - a program for tests
+    options = dict(option.split("=", 1) for option in sys.argv[2:])
     run(
-        Toy(dict(option.split("=", 1) for option in sys.argv[2:])),
+        Toy(options),
+        connections=int(options.get("connections", MOST_CONNECTIONS)),
         number=0,
         listener=listener.fileno(),
         pipe=int(sys.argv[1]),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of the contract tests: with the edge, with the origin alone, and behind nginx, each with two workers."""
+"""The servers of the contract tests: with the edge, with the origin alone, and behind nginx, each with two workers.
+
+Races are run on one more, whose one worker answers everything.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", params=MODES)
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server in one of its two forms; make your own names on it."""
+    """A server in one of its forms; make your own names on it."""
     mode = request.param
     data = tmp_path_factory.mktemp(mode) / "data"
-    server = start(data, "--edge", MODES[mode], "--workers", "2", extra=LIMITS)
+    workers = "1" if mode == "single" else "2"
+    server = start(data, "--edge", MODES.get(mode, "embedded"), "--workers", workers, extra=LIMITS)
     desk = Desk(data)
-    yield Site(server, mode, desk)
+    yield Site(server, "edge" if mode == "single" else mode, desk)
     desk.close()
     finish(server)
 

@@ -3,24 +3,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.http.client import Answer, Site, fresh, wheel
+import pytest
+from tests.http.client import Site, fresh, wheel
+from tests.http.crowds import SERVERS, at_once
 
-
-def at_once(tasks: list[Callable[[], Answer]]) -> list[Answer]:
-    """Run all tasks, begun together as nearly as threads can."""
-    gate = threading.Barrier(len(tasks))
-
-    def run(task: Callable[[], Answer]) -> Answer:
-        gate.wait(30)
-        return task()
-
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        return list(pool.map(run, tasks))
+pytestmark = pytest.mark.parametrize("site", SERVERS, indirect=True)
 
 
 def test_hostile_253_fifty_clients_one_file(site: Site):
@@ -44,7 +34,9 @@ def test_hostile_254_fifty_clients_fifty_files_of_one_name(site: Site):
 def test_L19_check_13_30_hostile_255_twenty_wheels_of_a_new_project(site: Site):
     name = fresh()
     files = [wheel(name, tags=f"cp3{number}-abi3-any") for number in range(20)]
-    answers = at_once([lambda file=file: site.upload(file) for file in files])  # type: ignore[misc]
+    tokens = [site.token, site.make_token(site.owner)] * 10
+    pairs = list(zip(files, tokens, strict=True))
+    answers = at_once([lambda f=file, t=token: site.upload(f, token=t) for file, token in pairs])  # type: ignore[misc]
     assert Counter(answer.status for answer in answers) == {200: 20}
     page = site.json(f"/simple/{name}/")
     assert (len(page["files"]), page["versions"]) == (20, ["1.0"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -23,8 +24,10 @@ from packhouse.catalogue.models import (
     Release,
     Role,
 )
+from packhouse.domain.permissions import ProjectRole
 from packhouse.errors import Kind, PackhouseError
 from packhouse.services import pages
+from packhouse.services.maintenance import collect_garbage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -158,3 +161,52 @@ def test_readers_during_uploads_never_see_an_older_page_after_a_newer(two: tuple
     final = pages.read_page("main", "", "json")
     assert final is not None
     assert final.serial == Project.objects.get().serial
+
+
+def test_hostile_257_collecting_while_the_same_bytes_come_again(two: tuple[Press, Press]) -> None:
+    resources, done = two[0].resources, threading.Event()
+
+    def collect() -> None:
+        while not done.is_set():
+            collect_garbage(resources, timedelta(days=-1))
+
+    def publish() -> list[str]:
+        """Each file until it is taken; a collector that came between is told, and the next try gets through."""
+        refused = []
+        for number in range(12):
+            for _ in range(50):
+                try:
+                    two[number % 2].wheel("foo", f"{number}.0")
+                    break
+                except PackhouseError as error:
+                    refused.append(error.code)
+        done.set()
+        return refused
+
+    results = together([collect, publish])
+    done.set()
+    assert results[0] is None
+    assert set(results[1]) <= {"blob-missing"}
+    kept = list(File.objects.values_list("sha256", "metadata_sha256"))
+    assert len(kept) == 12
+    for sha256s in kept:
+        for sha256 in sha256s:
+            assert resources.blobs.stat(sha256) is not None
+    check_journal()
+
+
+def test_hostile_262_one_invitation_answered_by_two_at_once(transactional_db: None) -> None:
+    from packhouse.services import access, collaborators
+    from packhouse.services.indexes import ensure_main
+
+    clock = TickingClock()
+    ensure_main(clock)
+    alice, bob = make_user("alice", clock), make_user("bob", clock)
+    press_of(alice, make_resources(clock)).wheel("foo", "1.0")
+    owner, guest = access.identity_of_user(alice), access.identity_of_user(bob)
+    invitation = collaborators.invite(owner, "foo", bob, ProjectRole.MAINTAINER, clock=clock)
+    tries = [partial(collaborators.answer, guest, invitation.pk, accept=n % 2 == 0, clock=clock) for n in range(8)]
+    results = together([*tries, partial(collaborators.withdraw, owner, "foo", invitation.pk, clock=clock)])
+    kinds = [result.kind for result in results if isinstance(result, PackhouseError)]
+    assert kinds == [Kind.MISSING] * 8
+    check_journal()

@@ -149,10 +149,14 @@ def directly_above(name: str) -> list[str]:
     return [row[0] for row in fetch(_ABOVE, name)]
 
 
-def lock_project(name: str) -> None:
-    """Hold the project for this transaction, before the counter is taken: quotas hold, nobody waits in a ring."""
-    if connection.vendor != "sqlite":
-        fetch("SELECT id FROM catalogue_project WHERE name = %s FOR NO KEY UPDATE", name)
+def lock_project(name: str) -> bool:
+    """Hold the project for this transaction, before the counter is taken: quotas hold, nobody waits in a ring.
+
+    False when there is no such project yet.
+    """
+    if connection.vendor == "sqlite":
+        return True
+    return bool(fetch("SELECT id FROM catalogue_project WHERE name = %s FOR NO KEY UPDATE", name))
 
 
 def upload_facts(

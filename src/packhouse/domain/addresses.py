@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which addresses are this server's own: the origin that links in mails are built from, the hosts it answers to."""
+"""Which addresses are this server's own: the origin that links in mails are built from, the hosts it answers to.
+
+And which of its paths take large bodies.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,15 @@ from packhouse.config import Settings
 
 _HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+(%[a-z0-9]+)?")
 _WILDCARDS = {"", "0.0.0.0", "::", "[::]"}  # noqa: S104 - compared with, not bound to
+
+
+MAX_FORM = 256 * 1024
+"""Bytes of the largest body that is taken where no file is uploaded."""
+
+
+def takes_uploads(path: str) -> bool:
+    """Whether bodies larger than `MAX_FORM` may be sent to this path: that of an index's upload API."""
+    return path.removesuffix("/").endswith("/legacy")
 
 
 def is_loopback(host: str) -> bool:

@@ -23,7 +23,8 @@ SLOWEST = 1024
 """Bytes a second."""
 
 TICK_SECONDS = 5.0
-LINGER_SECONDS = 10.0
+LINGER_SECONDS = 20.0
+"""How long somebody whose request was answered already may go on sending it."""
 
 
 class Body:

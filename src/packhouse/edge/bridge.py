@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hand-over: requests for the origin, a WSGI callable that runs in bounded pools of threads of this process.
 
-Two pools: one for ordinary requests, one for long bodies, so that uploads can't starve pages. A body of up to
-`SMALL` bytes is read before a thread is taken, a longer one until so much of it came: who sends nothing holds none.
+Three pools: for pages and small uploads, for forms, for long bodies; so neither a flood of sign-ins nor slow uploads
+starve the others. The body of a form is
+read whole before a place in a pool is taken, that of an upload until `SMALL` bytes of it came: who sends nothing
+holds neither. What is read ahead is bounded for all requests together.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from packhouse.domain.addresses import MAX_FORM
 from packhouse.edge.body import Body
 from packhouse.edge.environ import environ, request_id
 from packhouse.edge.http import Exchange, Reply, SlowBodyError, plain
@@ -25,6 +28,9 @@ log = logging.getLogger("packhouse.edge")
 Application = Callable[..., Iterable[bytes]]
 
 SMALL = 64 * 1024
+AHEAD = 64 * 1024 * 1024
+"""Bytes of bodies that may be read ahead of the origin, of all requests together."""
+
 RETRY_SECONDS = "5"
 
 
@@ -61,10 +67,33 @@ class Pool:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
+class Room:
+    """A number of bytes of which parts are taken and given back."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Take a part; False when there is not so much."""
+        with self._lock:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
+
+    def give_back(self, size: int) -> None:
+        """Give a part back."""
+        with self._lock:
+            self._left += size
+
+
 class Bridge:
     """Hands requests over to an origin of this process.
 
-    `threads` and `upload_threads` bound what runs at once, `progress_seconds` how long a body may bring nothing.
+    `threads`, `form_threads` and `upload_threads` bound what runs at once, `progress_seconds` how long a body may
+    bring nothing, `ahead` the bytes read before the origin is asked; `streams` says which paths take bodies larger
+    than a form's.
     """
 
     def __init__(
@@ -73,15 +102,21 @@ class Bridge:
         proxies: Proxies,
         *,
         threads: int = 8,
-        upload_threads: int = 32,
+        form_threads: int = 4,
+        upload_threads: int = 64,
         progress_seconds: float = 30.0,
+        ahead: int = AHEAD,
+        streams: Callable[[str], bool] = lambda _path: True,
         secret: str = "",
     ) -> None:
         self._application = application
         self._proxies = proxies
         self._progress_seconds = progress_seconds
         self._secret = secret
+        self._ahead = Room(ahead)
+        self._streams = streams
         self._pages = Pool("origin", threads, threads * 64)
+        self._forms = Pool("form", form_threads, form_threads * 32)
         self._uploads = Pool("upload", upload_threads, upload_threads * 8)
         self._loop: asyncio.AbstractEventLoop
         self._tasks: set[asyncio.Task[None]] = set()
@@ -93,6 +128,7 @@ class Bridge:
     def stop(self) -> None:
         """Take no more work."""
         self._pages.stop()
+        self._forms.stop()
         self._uploads.stop()
 
     def hand_over(self, exchange: Exchange, watch: Watch = NO_WATCH) -> None:
@@ -102,7 +138,8 @@ class Bridge:
         elif self._pages.take():
             self._pages.run(lambda: self._answer(exchange, watch, None))
         else:
-            _refuse_busy(exchange, watch)
+            watch.done()
+            exchange.reply(_busy())
 
     def _begin_receiving(self, exchange: Exchange, watch: Watch) -> None:
         task = self._loop.create_task(self._receive(exchange, watch))
@@ -114,23 +151,39 @@ class Bridge:
         headers = exchange.request.headers
         length = int(headers["content-length"]) if "content-length" in headers else None
         body = Body(exchange, self._loop, length, self._progress_seconds)
-        small = length is not None and length <= SMALL
-        pool = self._pages if small else self._uploads
-        if not pool.take():
-            _refuse_busy(exchange, watch)
-            body.linger()
+        streamed = self._streams(exchange.request.path)
+        if not streamed and length is not None and length > MAX_FORM:
+            _refuse(exchange, watch, body, _too_large())
             return
+        most = SMALL if streamed else MAX_FORM + 1
+        wanted = most if length is None else max(1, min(length, most))
+        if not self._ahead.take(wanted):
+            _refuse(exchange, watch, body, _busy())
+            return
+        # Who expects a 100 with an upload wants to hear the origin first; reading is what sends the 100.
+        waits = streamed and "100-continue" in headers.get("expect", "").lower()
+        refusal = None if waits else await _fetched(body, wanted)
+        if refusal is None and not streamed and not body.ended:
+            refusal = _too_large()
+        pool = self._pool(streamed, body)
+        if refusal is None and not pool.take():
+            refusal = _busy()
+        if refusal is not None:
+            self._ahead.give_back(wanted)
+            _refuse(exchange, watch, body, refusal)
+            return
+        pool.run(lambda: self._answer_received(exchange, watch, body, wanted))
+
+    def _pool(self, streamed: bool, body: Body) -> Pool:
+        if not body.ended:
+            return self._uploads
+        return self._pages if streamed else self._forms
+
+    def _answer_received(self, exchange: Exchange, watch: Watch, body: Body, ahead: int) -> None:
         try:
-            # Who expects a 100 wants to hear the origin first; reading is what sends the 100.
-            if "100-continue" not in headers.get("expect", "").lower():
-                await body.fetch(SMALL)
-        except OSError as error:
-            pool.give_back()
-            watch.done()
-            exchange.reply(_of_broken_body(error))
-            exchange.abandon()
-            return
-        pool.run(lambda: self._answer(exchange, watch, body))
+            self._answer(exchange, watch, body)
+        finally:
+            self._ahead.give_back(ahead)
 
     def _answer(self, exchange: Exchange, watch: Watch, body: Body | None) -> None:
         """Run the origin, in a thread of a pool."""
@@ -140,6 +193,7 @@ class Bridge:
         env["wsgi.input"] = body or _EMPTY
         env["wsgi.input_terminated"] = True
         env["wsgi.file_wrapper"] = FileWrapper
+        env["packhouse.lingers"] = True  # what of the body is not read after the answer, is read here
         answer = Answer(exchange, watch, self._loop, env)
         try:
             answer.give(self._application)
@@ -175,9 +229,29 @@ def _has_body(exchange: Exchange) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
-def _refuse_busy(exchange: Exchange, watch: Watch) -> None:
+async def _fetched(body: Body, size: int) -> Reply | None:
+    """Read ahead; the reply to a body that did not come."""
+    try:
+        await body.fetch(size)
+    except OSError as error:
+        return _of_broken_body(error)
+    return None
+
+
+def _refuse(exchange: Exchange, watch: Watch, body: Body, reply: Reply) -> None:
+    """Answer without the origin; the rest of the body is read and forgotten."""
     watch.done()
-    exchange.reply(plain(503, "The server is busy; try again.\n", ("retry-after", RETRY_SECONDS)))
+    exchange.reply(reply)
+    body.linger()
+
+
+def _busy() -> Reply:
+    return plain(503, "The server is busy; try again.\n", ("retry-after", RETRY_SECONDS))
+
+
+def _too_large() -> Reply:
+    text = f"The body is larger than {MAX_FORM} bytes, the most that is taken here; send less.\n"
+    return plain(413, text, ("connection", "close"))
 
 
 def _of_broken_body(error: OSError) -> Reply:

@@ -8,7 +8,7 @@ from collections import Counter
 from functools import lru_cache, partial
 
 from packhouse.config import Settings
-from packhouse.domain.addresses import is_own_host
+from packhouse.domain.addresses import is_own_host, takes_uploads
 from packhouse.domain.headers import CacheRules
 from packhouse.edge.bridge import Application, Bridge
 from packhouse.edge.files import Blobs, PathOf
@@ -31,7 +31,7 @@ def make_edge(settings: Settings, application: Application, secret: str, front: 
     rules = CacheRules(max_age=settings.page_max_age)
     shelf = RootShelf(settings.data)
     reading = Reading(open_pages(settings), Blobs(PathOf(settings.blobs_folder)), rules=rules, shelf=shelf)
-    bridge = Bridge(application, Proxies(settings.trusted_proxies), secret=secret)
+    bridge = Bridge(application, Proxies(settings.trusted_proxies), streams=takes_uploads, secret=secret)
     return Edge(bridge, Limits(lru_cache(256)(partial(is_own_host, settings))), reading, front)
 
 

@@ -37,7 +37,11 @@ BUFFER_BYTES = 64 * 1024 - 512
 FILE_THREADS = 64
 """Granian's threads for opening and reading files, started when needed."""
 
-MOST_CONNECTIONS = 16_384
+MOST_CONNECTIONS = 8192
+
+
+KEPT = 1024
+"""Descriptors kept for everything but connections, where there are so many."""
 
 
 class Application(Protocol):
@@ -56,11 +60,17 @@ class Application(Protocol):
         """Called once after the last request."""
 
 
-def run(application: Application, *, number: int, listener: int, pipe: int) -> None:
-    """Answer requests until drained. `number` is the worker's (0 is the first), the others are descriptors."""
+def run(
+    application: Application, *, number: int, listener: int, pipe: int, connections: int = MOST_CONNECTIONS
+) -> None:
+    """Answer requests until drained.
+
+    `number` is the worker's (0 is the first), `listener` and `pipe` are descriptors, `connections` is the most it
+    takes at once.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    connections = most_connections(raise_descriptor_limit())
+    connections = most_connections(raise_descriptor_limit(connections), connections)
     limit_silence(listener)
     loop = _inside("_loops").loops.get("auto")
     over = _inside("_granian").WorkerSignal()
@@ -91,19 +101,19 @@ def limit_silence(listener: int, seconds: float = SEND_SECONDS) -> None:
         ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
-def raise_descriptor_limit() -> int:
-    """Take as many descriptors as the system lets us have; returns how many."""
+def raise_descriptor_limit(connections: int) -> int:
+    """Take as many descriptors as so many connections may need, or the system lets us have; returns how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, 2 * MOST_CONNECTIONS) if hard != resource.RLIM_INFINITY else 2 * MOST_CONNECTIONS
+    wanted = min(hard, 2 * connections + KEPT) if hard != resource.RLIM_INFINITY else 2 * connections + KEPT
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return max(soft, wanted)
 
 
-def most_connections(descriptors: int) -> int:
+def most_connections(descriptors: int, wanted: int = MOST_CONNECTIONS) -> int:
     """How many connections a worker takes, with descriptors left for the databases, blobs and a reserve."""
-    kept = min(descriptors // 2, 1024)
-    return min(MOST_CONNECTIONS, descriptors - kept)
+    kept = min(descriptors // 2, KEPT)
+    return min(wanted, descriptors - kept)
 
 
 def _worker(number: int, listener: int, connections: int) -> Any:

@@ -52,6 +52,7 @@ def answer(identity: Identity, invitation_id: int, *, accept: bool, clock: Clock
     """Accept or decline one's own invitation; MISSING for anybody else's and for one that is no longer open."""
     with write():
         person = access.still_valid(identity, clock())
+        _hold_project_of(invitation_id)
         invitation = _open_invitation(invitation_id, clock, user_id=person.user_id)
         project, actor = invitation.project, Actor.of(person)
         moment = take(2 if accept else 1, clock)
@@ -78,6 +79,12 @@ def withdraw(asker: Asker, name: str, invitation_id: int, *, clock: Clock) -> No
         invitation.state = "withdrawn"
         invitation.save(update_fields=["state"])
         _record(project, moment, actor, Fact.INVITATION_ENDED, invitation.user, how="withdrawn")
+
+
+def _hold_project_of(invitation_id: int) -> None:
+    """Lock the project before the invitation, as whoever manages it does: nobody waits in a ring."""
+    of = Invitation.objects.filter(pk=invitation_id).values("project_id")
+    Project.objects.select_for_update(no_key=True).filter(pk__in=of).first()
 
 
 def _open_invitation(invitation_id: int, clock: Clock, **of: int | None) -> Invitation:

@@ -51,8 +51,11 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
     with write():
         resources.hook("s10")
         current = access.still_valid(identity, resources.clock())
-        lock_project(candidate.parsed.name)
+        held = lock_project(candidate.parsed.name)
         case = open_case(candidate, current, index_of(index_name, current), resources)
+        if not held and case.facts.project is not None:  # somebody began it between these two
+            lock_project(candidate.parsed.name)
+            case = open_case(candidate, current, index_of(index_name, current), resources)
         demand(case)
         if case.is_there:
             return False

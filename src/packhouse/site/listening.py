@@ -4,11 +4,29 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 
 from packhouse.errors import Kind, PackhouseError, refuse
 
 BACKLOG = 4096
+
+FEWEST_DESCRIPTORS = 256
+"""What a worker needs for databases, files, archives' judges and a few dozen connections."""
+
+
+def demand_descriptors() -> None:
+    """Refuse to start where the system gives a process too few descriptors to answer anybody."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < FEWEST_DESCRIPTORS:
+        sentence = (
+            f"A process may open {hard} files here, Packhouse needs {FEWEST_DESCRIPTORS} at least;"
+            " raise the limit (`ulimit -Hn`, LimitNOFILE= of systemd)."
+        )
+        raise refuse(Kind.INVALID, "descriptors-few", sentence)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FEWEST_DESCRIPTORS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FEWEST_DESCRIPTORS, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
@@ -18,7 +19,8 @@ MIN_LENGTH = 10
 MAX_BYTES = 1024
 """Bytes of a password (UTF-8) at most; up to here it is taken verbatim."""
 
-_RUNNING = 2
+_RUNNING = max(1, (os.cpu_count() or 1) // 2)
+"""Hashes made at once by a worker: half of the cores stay free for those who sign in to nothing."""
 _WAITING = 4
 _PATIENCE = 5.0  # seconds
 

@@ -7,9 +7,11 @@ memory and start in milliseconds. Signals are blocked and fetched one by one: th
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -23,6 +25,9 @@ from packhouse.site.worker import DRAIN, Place
 
 DRAIN_SECONDS = 30.0
 """How long transfers in flight may go on after a stop was asked for."""
+
+QUEUE_SECONDS = 0.2
+"""How long workers that were told to stop answer those who had connected already, and are not yet heard."""
 
 IMPATIENCE_SECONDS = 2.0
 """A Ctrl-C later than this after the first stop asks to stop at once."""
@@ -88,7 +93,6 @@ class Supervisor:
         begun = time.monotonic()
         if self.front is not None:
             self.front.drain(DRAIN_SECONDS)
-        os.close(self.listener)
         self._drain(begun)
         return status
 
@@ -153,6 +157,8 @@ class Supervisor:
         _log.info("stopping; transfers under way may take a while", seconds=DRAIN_SECONDS)
         for child in self.children.values():
             _tell(child.pipe)
+        time.sleep(QUEUE_SECONDS)
+        _shut(self.listener)
         while self.children and (left := begun + DRAIN_SECONDS - time.monotonic()) > 0:
             caught = signal.sigtimedwait(SIGNALS, left)
             if caught and caught.si_signo == signal.SIGINT and time.monotonic() - begun > IMPATIENCE_SECONDS:
@@ -162,6 +168,12 @@ class Supervisor:
             _log.warning("a worker did not end in time", worker=self.children[process].number)
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
+
+
+def _shut(listener: int) -> None:
+    """Have the kernel refuse new connections: to workers that live on, those would be a queue nobody looks at."""
+    with socket.socket(fileno=listener) as ours, contextlib.suppress(OSError):
+        ours.shutdown(socket.SHUT_RDWR)
 
 
 def _tell(pipe: int) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from urllib.parse import parse_qs
 
 import orjson
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -26,6 +27,8 @@ from packhouse.web.receiving import Stream, boundary_of, receive, too_large
 MULTIPART_ROOM = 5 * 1024 * 1024  # what a body may hold besides the file
 DRAIN_BYTES = 64 * 1024 * 1024
 DRAIN_SECONDS = 10.0
+LONG = 64 * 1024
+"""Bytes of a body that may be a while in coming; meanwhile no database connection is kept for it."""
 
 
 @csrf_exempt
@@ -39,7 +42,9 @@ def upload(request: HttpRequest, index: str = "main") -> HttpResponse:
         resources.get().hook("s1")
         outcome = _publish(request, stream, length, identity, index)
     except PackhouseError as error:
-        if stream.begun or "100-continue" not in request.headers.get("Expect", "").lower():
+        if _is_ours_to_drain(request) and (
+            stream.begun or "100-continue" not in request.headers.get("Expect", "").lower()
+        ):
             _drain(stream, length)
         return _refusal(request, error)
     access.note_use(identity, _address(request), request.headers.get("User-Agent", ""), resources.get().clock())
@@ -67,12 +72,23 @@ def _publish(
     if length is not None and length > limit + MULTIPART_ROOM:
         raise too_large(limit)
     boundary = boundary_of(request.headers.get("Content-Type", ""), request.headers.get("Content-Encoding", ""))
+    if length is None or length > LONG:
+        _let_go_of_databases()
     received = receive(stream, boundary, length, stock.blobs.incoming, limit)
     try:
         form = uploads.read_form(received.fields, received.filename, _query_action(request))
         return uploads.publish(form, received.incoming, stock, identity, index, address=_address(request))
     finally:
+        if length is None or length > LONG:
+            _let_go_of_databases()
         received.discard()  # harmless once the file is kept
+
+
+def _let_go_of_databases() -> None:
+    """Close this thread's connections: the threads for uploads are many, what PostgreSQL and the system give is not."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:  # a test around us
+            connection.close()
 
 
 def _query_action(request: HttpRequest) -> str | None:
@@ -87,6 +103,11 @@ def _content_length(request: HttpRequest) -> int | None:
     if not text and request.META.get("wsgi.input_terminated"):
         return None
     return int(text) if text.isdigit() else 0
+
+
+def _is_ours_to_drain(request: HttpRequest) -> bool:
+    """Whether nobody before us reads the rest of a body: an edge does, and holds no thread for it."""
+    return not request.META.get("packhouse.lingers")
 
 
 def _drain(stream: Stream, length: int | None) -> None:

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from packhouse.config import Settings
-from packhouse.domain.addresses import is_own_host, split_host
+from packhouse.domain.addresses import MAX_FORM, is_own_host, split_host, takes_uploads
 from packhouse.domain.forwarding import Proxies, Source, below
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services.failures import translated
@@ -56,7 +56,7 @@ class Boundary:
         """Answer one request."""
         self._believe_proxy(request)
         set_script_prefix(str(request.META.get("SCRIPT_NAME", "")) or "/")
-        response = self._refuse_host(request) or self._get_response(request)
+        response = self._refuse_host(request) or _refuse_body(request) or self._get_response(request)
         self._add_headers(request, response)
         return response
 
@@ -119,6 +119,15 @@ class Boundary:
             response.setdefault("Strict-Transport-Security", "max-age=31536000")
         private = request.path_info.startswith(PRIVATE_PATHS) or response.status_code >= 400
         response.setdefault("Cache-Control", "no-store" if private else "private, no-cache")
+
+
+def _refuse_body(request: HttpRequest) -> HttpResponse | None:
+    """Refuse a large body where no file is uploaded, before anything parses it. An edge of ours did so before."""
+    length = str(request.META.get("CONTENT_LENGTH") or "")
+    if not length.isdigit() or int(length) <= MAX_FORM or takes_uploads(request.path_info):
+        return None
+    text = f"The body is larger than {MAX_FORM} bytes, the most that is taken here; send less.\n"
+    return HttpResponse(text, status=413, content_type="text/plain")
 
 
 CROSS_SITE = "This request was started by another site, so nothing was changed; open the page here and try again."
