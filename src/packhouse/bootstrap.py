@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from contextlib import suppress
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from packhouse.services.judging import Judge
     from packhouse.site.front import Nginx
     from packhouse.site.worker import Place
+
+
+_log = logging.getLogger(__name__)
 
 
 def secret_key(data: Path) -> str:
@@ -167,10 +171,16 @@ def prepare(settings: Settings) -> None:
     configure(settings)
     from packhouse.catalogue.migrating import migrate
     from packhouse.services.indexes import ensure_main
+    from packhouse.services.resources import now
+    from packhouse.services.restoring import heed_high_water
     from packhouse.services.roots import discard_foreign
 
     migrate(settings, fault_points())
     ensure_main()
+    with suppress(PackhouseError):  # a full disk is no reason not to serve what is there
+        lost = heed_high_water(settings, now)
+        if lost:
+            _log.error("the database was put back to an older state: at least %s serials are lost", lost)
     discard_foreign(settings.data)
     LocalBlobs(settings.blobs_folder).sweep()
     close_databases()

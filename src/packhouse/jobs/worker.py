@@ -155,12 +155,13 @@ def _alone_in_the_database() -> bool:
 
 def standard(resources: Resources) -> Worker:
     """The worker of a server: search and large root pages follow the journal; what is left over is cleared."""
-    from packhouse.services import journal, maintenance, roots, scrubbing, search
+    from packhouse.services import journal, maintenance, restoring, roots, scrubbing, search
 
     jobs = (
         Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
         Job("marks of changed pages", "* * * * *", maintenance.sweep_marks),
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
+        Job("how far the journal is", "* * * * *", restoring.mark_high_water),
         Job("scrub", "* * * * *", scrubbing.step),
         Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
     )

@@ -12,7 +12,20 @@ from packhouse.catalogue.migrating import known_migrations
 from packhouse.catalogue.models import Page
 from packhouse.config import Settings
 from packhouse.errors import Kind, refuse
-from packhouse.services.journal import COMMAND, Clock, Entry, Fact, bump_access, record, skip_to, take, write
+from packhouse.services import notes
+from packhouse.services.journal import (
+    COMMAND,
+    Clock,
+    Entry,
+    Fact,
+    bump_access,
+    last_serial,
+    record,
+    skip_to,
+    take,
+    write,
+)
+from packhouse.services.resources import Resources
 from packhouse.storage.backup_file import damaged
 from packhouse.storage.backup_reading import Manifest, newer
 
@@ -63,3 +76,31 @@ def note_rolled_back(serial: int, seen: int, detail: dict[str, Any], clock: Cloc
         record(moment, COMMAND, [Entry(Fact.RESTORED, detail=told)])
         bump_access()
     return moment.last
+
+
+HIGH_WATER = "high-water"
+"""The note, outside of the database, of the newest serial that was given: it tells when an older copy is put back."""
+
+
+def mark_high_water(resources: Resources) -> None:
+    """Note how far the journal is."""
+    serial, data = last_serial(), resources.settings.data
+    note = notes.read(data, HIGH_WATER)
+    if note is None or note.get("serial") != serial:
+        notes.keep(data, HIGH_WATER, {"at": resources.clock().isoformat(), "serial": serial})
+
+
+def lost_serials(settings: Settings) -> int:
+    """How many serials the database has gone back by since the note; 0 when it has not."""
+    note = notes.read(settings.data, HIGH_WATER) or {}
+    seen = note.get("serial")
+    return max(0, seen - last_serial()) if isinstance(seen, int) else 0
+
+
+def heed_high_water(settings: Settings, clock: Clock) -> int:
+    """When an older database was put in the place of a newer one: journal it, beyond all serials given; how many."""
+    lost = lost_serials(settings)
+    if lost:
+        serial = last_serial()
+        note_rolled_back(serial, serial + lost + SKIP, {"lost": lost}, clock)
+    return lost

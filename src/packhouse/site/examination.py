@@ -194,6 +194,7 @@ def _facts(settings: Settings) -> Findings:
 
 def _keeping(settings: Settings) -> Findings:
     from packhouse.services.resources import now
+    from packhouse.services.restoring import lost_serials
     from packhouse.services.state import state_of
 
     state = state_of(settings)
@@ -209,6 +210,9 @@ def _keeping(settings: Settings) -> Findings:
         yield Finding(Grade.WARN if state.files else Grade.OK, "no backup was made yet; run `packhouse backup FILE`")
     else:
         yield Finding(Grade.OK, f"the last backup is of {state.backup['at']:%Y-%m-%d %H:%M} UTC")
+    lost = lost_serials(settings)
+    if lost:
+        yield Finding(Grade.FAIL, f"the database is older than it was: {lost} serials are lost; put the newer one back")
     if state.restored is not None:
         yield Finding(
             Grade.OK, f"the server was restored on {state.restored.at:%Y-%m-%d}: what came later is not there"
