@@ -172,3 +172,22 @@ def test_documents_named_in_the_source_exist():
     sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "src").rglob("*.html")]
     named = {name for file in sources for name in re.findall(r"docs/[\w/-]+\.md", file.read_text(encoding="utf-8"))}
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_every_test_that_shows_conformance_exists():
+    named = set(re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", text("docs/conformance.md")))
+    assert len(named) > 100
+    missing = [(file, name) for file, name in sorted(named) if f"\ndef {name}(" not in text(f"tests/{file}")]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "first", "last"),
+    [
+        *(("U", 1, 13), ("N", 1, 16), ("H", 1, 12), ("J", 1, 15), ("D", 1, 7), ("F", 1, 9), ("Y", 1, 9), ("C", 1, 9)),
+        *(("E", 1, 13), ("AU", 1, 10), ("check ", 1, 40), ("hostile ", 156, 172), ("decision ", 1, 8)),
+    ],
+)
+def test_every_line_of_the_contracts_on_reading_has_its_row(prefix: str, first: int, last: int):
+    table = text("docs/conformance.md")
+    assert [n for n in range(first, last + 1) if f"\n| {prefix}{n} | " not in table] == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.corpus import make_wheel
 from tests.infra import clients
+from tests.infra.recorder import Recorder
 from tests.infra.server import Server
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
@@ -147,6 +148,111 @@ def test_check_8_a_closed_index_is_installed_from_with_a_token_until_it_is_delet
     assert not (tmp_path / "second").exists() or not list((tmp_path / "second").glob("kept_in*"))
 
 
+PRIVATE = "kept-in-the-vault"
+
+
+def install_from(
+    address: str, home: Path, client: str, wanted: str = PRIVATE, target: str = "out", **extra: str
+) -> Done:
+    """Install from one index, with the client's cache switched off."""
+    command = ("pip", "install", "--no-input", "--no-cache-dir") if client == "pip" else ("uv", "pip", "install")
+    options = ("--target", str(home / target), "--index-url", address)
+    return clients.run(*command, *options, wanted, home=home, extra={"UV_NO_CACHE": "1", **extra})
+
+
+@pytest.fixture
+def reader(served: Server) -> str:
+    """A token that may read the closed index."""
+    return served.make_token("publisher-to-install", "--scope", "read")
+
+
+def test_check_8_uv_takes_credentials_from_the_environment(served: Server, reader: str, tmp_path: Path) -> None:
+    address = f"{served.url}/index/vault/simple/"
+    (tmp_path / "uv.toml").write_text(f'[[index]]\nname = "vault"\nurl = "{address}"\ndefault = true\n')
+    command = ("uv", "pip", "install", "--config-file", str(tmp_path / "uv.toml"), "--target", str(tmp_path / "out"))
+    quiet = {"UV_NO_CACHE": "1", "UV_NO_CONFIG": "0"}
+    assert clients.run(*command, PRIVATE, home=tmp_path, extra=quiet).returncode != 0
+    known = {"UV_INDEX_VAULT_USERNAME": "__token__", "UV_INDEX_VAULT_PASSWORD": reader}
+    done = clients.run(*command, PRIVATE, home=tmp_path, extra=quiet | known)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "kept_in_the_vault-1.0.dist-info").is_dir()
+
+
+def test_check_8_uv_takes_credentials_from_its_own_store(served: Server, reader: str, tmp_path: Path) -> None:
+    """`uv auth login` keeps a token for a host; uv takes https alone there unless the host is this machine."""
+    address = f"{served.url}/index/vault/simple/"
+    login = clients.run("uv", "auth", "login", address, "--token", reader, home=tmp_path)
+    assert login.returncode == 0, login.stderr
+    options = ("--no-cache", "--target", str(tmp_path / "out"), "--index-url", address)
+    done = clients.run("uv", "pip", "install", *options, PRIVATE, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_8_pip_asks_the_keyring_after_a_401(served: Server, reader: str, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    keyring = tmp_path / "bin" / "keyring"
+    kept = json.dumps({"username": "__token__", "password": reader})
+    keyring.write_text(f"#!/bin/sh\necho '{kept}'\n")
+    keyring.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{clients.folder()}:/usr/bin:/bin"
+    address = f"{served.url}/index/vault/simple/".replace("http://", "http://__token__@")
+    options = ("--keyring-provider", "subprocess", "--no-cache-dir", "--target", str(tmp_path / "out"))
+    done = clients.run("pip", "install", *options, "--index-url", address, PRIVATE, home=tmp_path, extra={"PATH": path})
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_9_a_name_the_closed_index_does_not_have_is_taken_from_the_next(
+    served: Server, reader: str, tmp_path: Path
+) -> None:
+    first = credentials(served, reader, "vault")
+    for client, how in (("uv", ("--index", first, "--default-index")), ("pip", ("--extra-index-url", first, "-i"))):
+        command = ("pip", "install", "--no-cache-dir") if client == "pip" else ("uv", "pip", "install", "--no-cache")
+        target = tmp_path / client
+        done = clients.run(*command, "--target", str(target), *how, simple(served), NAME, PRIVATE, home=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert list(target.glob("to_be_installed-1.0.dist-info"))
+        assert list(target.glob("kept_in_the_vault-1.0.dist-info"))
+
+
+def test_table_11_uv_stops_at_an_index_that_refuses_it(served: Server, tmp_path: Path) -> None:
+    """Not 404: that would let the name be taken from the next index."""
+    closed = f"{served.url}/index/vault/simple/"
+    options = ("--no-cache", "--target", str(tmp_path / "out"), "--index", closed, "--default-index", simple(served))
+    done = clients.run("uv", "pip", "install", *options, NAME, home=tmp_path)
+    assert done.returncode != 0
+    assert "401" in done.stderr
+
+
+def test_check_20_C2_C4_a_second_run_of_uv_is_answered_304(served: Server, tmp_path: Path) -> None:
+    with Recorder(served.url) as recorder:
+        for _ in range(2):
+            recorder.seen.clear()
+            options = ("--index-url", f"{recorder.url}/simple/", "--dry-run", "--target", str(tmp_path / "out"))
+            done = clients.run("uv", "pip", "install", *options, NAME, home=tmp_path)
+            assert done.returncode == 0, done.stderr
+    pages = [request for request in recorder.seen if request.path.startswith("/simple/")]
+    assert {request.path for request in pages} == {f"/simple/{NAME}/", f"/simple/{NAME}-needed/"}
+    assert {(request.status, bool(request.known)) for request in pages} == {(304, True)}
+
+
+def test_C5_pip_keeps_pages_of_trusted_hosts_and_asks_with_what_it_has(served: Server, tmp_path: Path) -> None:
+    with Recorder(served.url) as recorder:
+        for _ in range(2):
+            recorder.seen.clear()
+            options = (
+                "--trusted-host",
+                "127.0.0.1",
+                "--index-url",
+                f"{recorder.url}/simple/",
+                "--no-deps",
+                "--dry-run",
+            )
+            done = clients.run("pip", "install", *options, "--target", str(tmp_path / "out"), NAME, home=tmp_path)
+            assert done.returncode == 0, done.stderr
+    pages = [request for request in recorder.seen if request.path == f"/simple/{NAME}/"]
+    assert {(request.status, bool(request.known)) for request in pages} == {(304, True)}
+
+
 def test_check_14_a_yanked_release_is_passed_over_unless_pinned(live: Server, served: Server, tmp_path: Path) -> None:
     token = live.make_token("publisher-to-install")
     name = "yanked-for-installers"
@@ -179,6 +285,18 @@ def test_check_17_pip_reads_metadata_by_ranges_when_told_to(served: Server, tmp_
 
 @pytest.mark.parametrize("method", ["simple", "xmlrpc"])
 def test_check_39_bandersnatch_mirrors_from_us(method: str, served: Server, tmp_path: Path) -> None:
+    """Version 6.8, the newest for Python 3.11."""
+    mirror(clients.folder(), method, served, tmp_path)
+
+
+def test_check_39_decision_8_bandersnatch_8_2_mirrors_from_us(served: Server, tmp_path: Path) -> None:
+    python = clients.newer_python()
+    if python is None:
+        pytest.skip("bandersnatch 8.2 wants Python 3.13, and there is none on this machine")
+    mirror(clients.folder("bandersnatch", python), "simple", served, tmp_path)
+
+
+def mirror(programs: Path, method: str, served: Server, tmp_path: Path) -> None:
     (tmp_path / "bandersnatch.conf").write_text(
         f"[mirror]\ndirectory = {tmp_path / 'mirror'}\nmaster = {served.url}\njson = true\ntimeout = 10\nworkers = 2\n"
         f"allow-non-https = true\napi-method = {method}\n"
@@ -186,7 +304,7 @@ def test_check_39_bandersnatch_mirrors_from_us(method: str, served: Server, tmp_
         "[plugins]\nenabled =\n    allowlist_project\n[allowlist]\npackages =\n"
         f"    {NAME}\n    {NAME}-needed\n"
     )
-    done = clients.run("bandersnatch", "-c", "bandersnatch.conf", "mirror", home=tmp_path, seconds=240)
+    done = clients.run(programs / "bandersnatch", "-c", "bandersnatch.conf", "mirror", home=tmp_path, seconds=240)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "Stale" not in said

@@ -7,6 +7,7 @@ virtual environment of the tests, under the digest of that file.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -22,14 +23,26 @@ APART = {"pdm": ROOT / "requirements/clients-pdm.txt"}
 """Clients that do not get on with the others."""
 
 
-def folder(client: str = "") -> Path:
-    """The folder `bin` of a client's environment, made when absent."""
-    return environment_of(APART.get(client, PINNED))
+def newer_python() -> str | None:
+    """A Python 3.13 on this machine, on the path or where pyenv keeps them; None without one."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    kept = [str(path) for path in sorted(pyenv.glob("versions/3.13.*/bin/python3.13"))]
+    for python in [*kept, "python3.13"]:
+        with contextlib.suppress(OSError):
+            if subprocess.run([python, "-c", "import ssl, venv"], capture_output=True, check=False).returncode == 0:
+                return python
+    return None
 
 
-def environment_of(pinned: Path) -> Path:
+def folder(client: str = "", python: str = sys.executable) -> Path:
+    """The folder `bin` of a client's environment, made when absent; `python` is the interpreter it is made with."""
+    return environment_of(APART.get(client, PINNED), python)
+
+
+def environment_of(pinned: Path, python: str = sys.executable) -> Path:
     """The folder `bin` of an environment with what a file pins; processes that ask at once wait for one to make it."""
-    digest = hashlib.sha256(pinned.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    version = sys.version if python == sys.executable else python
+    digest = hashlib.sha256(pinned.read_bytes() + version.encode()).hexdigest()[:12]
     kept = (ROOT / ".venv").resolve().parent / ".test"
     kept.mkdir(exist_ok=True)
     place = kept / f"{pinned.stem}-{digest}"
@@ -37,16 +50,16 @@ def environment_of(pinned: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "ready").exists():
             shutil.rmtree(place, ignore_errors=True)
-            python = str(make_environment(place))
-            pip = [python, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
+            made = str(make_environment(place, python))
+            pip = [made, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
             subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", str(pinned)], check=True)
             (place / "ready").touch()
     return place / "bin"
 
 
-def make_environment(place: Path) -> Path:
+def make_environment(place: Path, python: str = sys.executable) -> Path:
     """A fresh virtual environment with pip; returns its Python."""
-    subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    subprocess.run([python, "-m", "venv", place], check=True)
     return place / "bin/python"
 
 
