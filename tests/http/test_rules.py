@@ -358,6 +358,7 @@ def test_decision_10_one_script_is_not_slowed_down_in_private(site: Site):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_decision_10_two_thousand_files_of_a_thousand_projects(site: Site):
     assert publish_many(site, 1000) == [200] * 2000
 
