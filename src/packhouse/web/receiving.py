@@ -279,7 +279,9 @@ class _Reader:
 
 
 def _check_headers(segment: MultipartSegment) -> None:
-    """Of what others might read differently: headers or parameters twice, and encodings of the part's bytes."""
+    """What others might read differently: headers or parameters twice, line breaks in them, encodings of the bytes."""
+    if any(character < " " and character != "\t" for _, value in segment.headerlist for character in value):
+        raise _bad_body("a header of a part holds a control character")
     names = [name for name, _ in segment.headerlist]
     if len(set(names)) < len(names):
         raise _bad_body("a part has the same header twice")
