@@ -159,6 +159,8 @@ def faults(page: Page, address: str, *, axe: bool) -> list[str]:
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     found += [f"is {wide} px too wide"] if wide > 0 else []
     found += ["has not one first heading"] if page.locator("main h1:not(.readme h1)").count() != 1 else []
+    labels = page.evaluate("[...document.querySelectorAll('.field > label')].map(one => one.innerText.trim())")
+    found += [f"has the label {one!r} twice" for one in set(labels) if labels.count(one) > 1]
     found += ["has two search boxes"] if page.get_by_role("searchbox").count() > 1 else []
     return found + (findings(page) if axe else [])
 

@@ -186,7 +186,8 @@ def _facts(settings: Settings) -> Findings:
     people, tokens = User.objects.filter(is_active=True), Token.objects.filter(deleted_at=None)
     yield Finding(
         Grade.OK,
-        f"{projects} projects, {File.objects.count()} files, {people.count()} accounts, {tokens.count()} tokens",
+        f"{_counted(projects, 'project')}, {_counted(File.objects.count(), 'file')},"
+        f" {_counted(people.count(), 'account')}, {_counted(tokens.count(), 'token')}",
     )
     if not people.filter(is_admin=True).exists():
         yield Finding(Grade.WARN, f"there is no administrator yet; the link is in {settings.data / 'first-admin'}")
@@ -205,7 +206,7 @@ def _keeping(settings: Settings) -> Findings:
     else:
         days = (now() - state.scrub.finished_at).days
         grade = Grade.WARN if days > SCRUBBED_WITHIN else Grade.OK
-        yield Finding(grade, f"the scrub read every stored file {days} days ago")
+        yield Finding(grade, f"the scrub read every stored file {_counted(days, 'day')} ago")
     if state.backup is None:
         yield Finding(Grade.WARN if state.files else Grade.OK, "no backup was made yet; run `packhouse backup FILE`")
     else:
@@ -217,6 +218,10 @@ def _keeping(settings: Settings) -> Findings:
         yield Finding(
             Grade.OK, f"the server was restored on {state.restored.at:%Y-%m-%d}: what came later is not there"
         )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 CHECKS: tuple[Check, ...] = (
