@@ -141,6 +141,6 @@ def metadata_of(project: Plenty) -> tuple[str, list[str]]:
         "requires_python": ">=3.9",
         "requires_dist": ["requests>=2", "click>=8", "rich; extra == 'pretty'"],
         "provides_extra": ["pretty"],
-        "project_urls": {"Source": f"https://example.org/{project.name}"},
+        "project_urls": [["Source", f"https://example.org/{project.name}"]],
     }
     return json.dumps(values), classifiers

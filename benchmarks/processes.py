@@ -44,6 +44,19 @@ def cpu_time(process: int) -> float:
     return sum(_ticks(p) for p in tree(process)) * TICK
 
 
+def cpu_nanoseconds(process: int) -> int:
+    """The same in nanoseconds, as the scheduler counts it, of those that still run: for a single request."""
+    return sum(_scheduled(p) for p in tree(process))
+
+
+def _scheduled(process: int) -> int:
+    total = 0
+    for file in Path(f"/proc/{process}/task").glob("*/schedstat"):
+        with suppress(OSError):
+            total += int(file.read_text().split()[0])
+    return total
+
+
 def _ticks(process: int) -> int:
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()

@@ -211,3 +211,19 @@ def test_a_sdist_that_keeps_things_dynamic_has_no_metadata_offered(press: Press)
     File.objects.update(metadata_served=False)
     Page.objects.all().delete()
     assert shown("main", "foo")["files"][0]["core-metadata"] is False
+
+
+def test_the_pages_of_very_many_files_are_made_by_who_reads_them(press: Press) -> None:
+    """To make them takes seconds, for which every other writer would wait."""
+    from packhouse.services.journal import Moment
+
+    for version in ("1.0", "2.0", "3.0"):
+        press.wheel("foo", version)
+    index, project = Index.objects.get(name="main"), Project.objects.get(name="foo")
+    moment = Moment(index.serial, index.serial, project.created_at)
+    pages.refresh(index, project, moment, [], most=3)
+    assert Page.objects.filter(project="foo").count() == 2
+    pages.refresh(index, project, moment, [], most=2)
+    assert not Page.objects.filter(project="foo").exists()
+    assert len(filenames("main", "foo")) == 3
+    assert Page.objects.filter(project="foo").count() == 1

@@ -94,6 +94,14 @@ def _layers(index_id: int) -> list[tuple[str, int | None]]:
     return fetch(statement, index_id)
 
 
+def has_more_files(index_id: int, project_id: int, most: int) -> bool:
+    """Whether a project has more than `most` files in the own layer of an index now."""
+    statement = """
+        SELECT count(*) FROM (SELECT 1 FROM catalogue_placement
+        WHERE index_id = %s AND project_id = %s AND to_serial IS NULL LIMIT %s) AS some"""
+    return int(fetch_one(statement, index_id, project_id, most + 1)[0]) > most
+
+
 def _files(index_id: int, project_id: int) -> tuple[ListedFile, ...]:
     """The files now, sorted by version and filename."""
     files = [_listed(row) for row in fetch(_FILES, index_id, project_id)]

@@ -17,6 +17,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import DatabaseError, connections
 
+from packhouse.catalogue.statistics import write_statistics
 from packhouse.config import Settings
 from packhouse.errors import Kind, refuse
 from packhouse.storage.incoming import Hook, no_hook
@@ -38,6 +39,8 @@ def migrate(settings: Settings, hook: Hook = no_hook) -> bool:
     missing = [alias for alias in ALIASES if check(settings, alias)]
     for alias in missing:
         call_command(_command(hook), database=alias, verbosity=0, interactive=False, skip_checks=True)
+    for alias in ALIASES:
+        write_statistics(alias)
     if not _has_cache_table():
         call_command("createcachetable", CACHE_TABLE, database="activity", verbosity=0)
     return bool(missing)

@@ -20,6 +20,8 @@ from packhouse.domain.headers import (
 )
 from packhouse.domain.negotiation import Representation, choose_encoding, etag_of
 
+NO_BROTLI = 2 * 1024 * 1024
+"""Bytes from which a page is not compressed with Brotli: that takes twice as long as the two others together."""
 KINDS = ("html", "json", "names")
 
 
@@ -137,7 +139,7 @@ def make_page(
         body=body,
         gzip=_if_smaller(compress(body, "gzip"), body),
         zstd=_if_smaller(compress(body, "zstd"), body),
-        br=_if_smaller(compress(body, "br"), body),
+        br=_if_smaller(compress(body, "br"), body) if len(body) < NO_BROTLI else None,
     )
 
 

@@ -17,6 +17,8 @@ import orjson
 
 from packhouse.domain.listing import ListedFile, ProjectListing, RootEntry, RootListing
 
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]+\Z")  # filenames in which nothing has to be quoted
+
 API_VERSION = "1.4"
 FILES = "../../files"
 """Where files are, seen from the page of a project."""
@@ -57,12 +59,13 @@ def one_line(text: str) -> str:
 
 def file_url(file: ListedFile) -> str:
     """The relative address of a file, `+` as `%2B` (S3 reads a bare one as a space), never with a query."""
-    return f"{FILES}/{file.sha256}/{quote(file.filename, safe='')}"
+    name = file.filename
+    return f"{FILES}/{file.sha256}/{name if _PLAIN.match(name) else quote(name, safe='')}"
 
 
 def upload_time(file: ListedFile) -> str:
     """The upload time as PEP 700 wants it: UTC, always six digits, `Z`."""
-    return file.upload_time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{file.upload_time.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def provenance(file: ListedFile) -> str | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import OuterRef, Subquery
+
 from packhouse.catalogue.models import JournalEntry, Project
 from packhouse.services.indexes import indexes_below_all
 from packhouse.services.journal import PROJECT_FACTS, Fact, last_serial
@@ -30,18 +32,16 @@ class Change:
 
 def changes_since(index: str, serial: int, limit: int = LIMIT) -> list[Change]:
     """The project entries of an index after `serial`, ascending; two queries whatever their number."""
-    rows = list(
+    spelled = Project.objects.filter(name=OuterRef("project")).values("display_name")
+    rows = (
         JournalEntry.objects.filter(
             serial__gt=serial, index_name__in=("", *indexes_below_all([index])), kind__in=PROJECT_FACTS
         )
         .exclude(project="")
+        .annotate(spelled=Subquery(spelled))
         .order_by("serial")[:limit]
     )
-    names = dict(Project.objects.filter(name__in={row.project for row in rows}).values_list("name", "display_name"))
-    return [
-        Change(names.get(row.project, row.project), row.version or None, row.at, _action(row), row.serial)
-        for row in rows
-    ]
+    return [Change(row.spelled or row.project, row.version or None, row.at, _action(row), row.serial) for row in rows]
 
 
 def newest_serial() -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from packhouse.catalogue.listings import living_project, project_shown, root_shown, shape_of
+from packhouse.catalogue.listings import has_more_files, living_project, project_shown, root_shown, shape_of
 from packhouse.catalogue.models import Counter, Index, Page, Project
 from packhouse.catalogue.rows import fetch, run
 from packhouse.domain import page as domain
@@ -32,6 +32,8 @@ from packhouse.services.resources import now
 _log = logging.getLogger(__name__)
 
 NAMES = "names"
+MOST_FILES = 2_000
+"""Files of a project up to which its pages are made in the transaction that changes them."""
 ATTEMPTS = 3
 """Times a page is made on reading while what it shows keeps moving."""
 
@@ -62,14 +64,25 @@ def touch_project(project: Project, moment: Moment) -> None:
     )  # fmt: skip
 
 
-def refresh(index: Index, project: Project, moment: Moment, above: Iterable[str], *, names: bool = False) -> None:
+def refresh(
+    index: Index,
+    project: Project,
+    moment: Moment,
+    above: Iterable[str],
+    *,
+    names: bool = False,
+    most: int = MOST_FILES,
+) -> None:
     """Write the pages of a project in the index that was changed, and drop those they stand in.
 
     `above` names the indexes made of this one; `names`: a name appeared or disappeared. In the transaction, after
-    the change and `touch_project`.
+    the change and `touch_project`. The pages of a project of more than `most` files are dropped too: to make them
+    takes seconds, for which all other writers would wait.
     """
-    _store(project_pages(index, project))
-    drop(index.name, moment, project.name, above, own_project=False, names=names)
+    at_once = not has_more_files(index.pk, project.pk, most)
+    if at_once:
+        _store(project_pages(index, project))
+    drop(index.name, moment, project.name, above, own_project=not at_once, names=names)
 
 
 def refresh_everywhere(project: Project, moment: Moment, *, names: bool = False) -> None:

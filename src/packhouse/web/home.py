@@ -16,6 +16,7 @@ from django.shortcuts import render
 
 from packhouse.catalogue import queries
 from packhouse.services import search as searching
+from packhouse.services.totals import totals
 from packhouse.web.reading import readable, reader_of
 
 NEWEST = 12
@@ -35,7 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """`/`: search, what this index serves, the newest releases."""
     context = {
         "index": {"title": "", "description": ""},
-        "counts": queries.counts("main"),
+        "counts": totals("main"),
         "newest": _newest(),
         "upstream": "",
     }

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long everything takes on a server of a given size, one request at a time: the figures of docs/growth.md.
+
+    python -m benchmarks.growing --data FOLDER                 measure a folder that `load_catalogue` filled
+    python -m benchmarks.growing --write                       write the document of all results
+
+A server is started on the folder, asked, and stopped; some small wheels are published on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import random
+import secrets
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from tests.infra.server import Server, start
+
+from benchmarks.corpus import make_wheel
+from benchmarks.load_catalogue import MANY
+from benchmarks.processes import cpu_nanoseconds, memory
+from benchmarks.publishing import Form, Publisher, form_of
+from packhouse.config import load as read_settings
+from packhouse.storage.sqlite import connect_read_only
+
+RESULTS = Path(__file__).with_name("results") / "growth.json"
+IDLE = 2.0
+"""Seconds after which a connection is made anew."""
+JSON = {"Accept": "application/vnd.pypi.simple.v1+json", "Accept-Encoding": "gzip"}
+HTML = {"Accept": "text/html", "Accept-Encoding": "gzip"}
+QUERIES = {
+    "exact name": ["requests", "numpy", "flask", "django-filter", "boto3", "pytest-cov"],
+    "one slip": ["reqeusts", "nunpy", "falsk", "djagno-filter", "botto3", "pytest-vcov"],
+    "two words": ["http client", "machine learning", "command line", "data frame", "image processing"],
+    "one letter": ["a", "p", "z", "s"],
+    "common word": ["python", "library", "for", "install", "pip install"],
+    "nothing found": ["zzqqxxyyvv", "qqqqqqwwwwww kkkkk"],
+}
+XML = '<?xml version="1.0"?><methodCall><methodName>{}</methodName><params>{}</params></methodCall>'
+
+
+@dataclass
+class Asker:
+    """One connection to a server; keeps what each thing took, in milliseconds."""
+
+    server: Server
+    figures: dict[str, list[float]] = field(default_factory=dict)
+    spent: dict[str, list[float]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._last = time.perf_counter()
+        parts = urlsplit(self.server.url)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=600)
+
+    def ask(self, what: str, path: str, method: str = "GET", body: str | None = None, **headers: str) -> bytes:
+        """One request under a heading; raises RuntimeError for anything but a 200."""
+        if time.perf_counter() - self._last > IDLE:
+            self._connection.close()  # the server ends what is idle
+        spent, began = cpu_nanoseconds(self.server.process.pid), time.perf_counter()
+        self._connection.request(method, path, body, headers)
+        reply = self._connection.getresponse()
+        data = reply.read()
+        self._last = time.perf_counter()
+        self.note(what, self._last - began, cpu_nanoseconds(self.server.process.pid) - spent)
+        if reply.status != 200:
+            raise RuntimeError(f"{path}: {reply.status} {data[:300]!r}")
+        self.sizes[what] = len(data)
+        return data
+
+    def note(self, what: str, seconds: float, nanoseconds: int) -> None:
+        """Keep a figure: what passed, and what the server's processes spent."""
+        self.figures.setdefault(what, []).append(1000 * seconds)
+        self.spent.setdefault(what, []).append(nanoseconds / 1e6)
+
+
+@dataclass
+class Place:
+    """A filled folder: some names in it, some of the owner of many."""
+
+    data: Path
+    projects: int
+    files: int
+    names: list[str]
+    own: list[str]
+    largest: str
+
+
+def look(data: Path) -> Place:
+    """What is in a folder; the sample is the same each time."""
+    catalogue = connect_read_only(data / "catalogue.db")
+    first, projects = catalogue.execute("SELECT min(id), max(id) FROM catalogue_project").fetchone()
+    files = catalogue.execute("SELECT max(id) FROM catalogue_file").fetchone()[0]
+    chance = random.Random(projects)
+    picked = [chance.randint(first + 1, projects) for _ in range(400)]
+    marks = ", ".join("?" * len(picked))
+    names = [row[0] for row in catalogue.execute(f"SELECT name FROM catalogue_project WHERE id IN ({marks})", picked)]
+    own = catalogue.execute(
+        "SELECT p.name FROM catalogue_role r JOIN catalogue_user u ON u.id = r.user_id JOIN catalogue_project p"
+        " ON p.id = r.project_id WHERE u.username = ? AND p.id <> ? ORDER BY p.id LIMIT 60",
+        (MANY, first),
+    ).fetchall()
+    largest = catalogue.execute("SELECT name FROM catalogue_project WHERE id = ?", (first,)).fetchone()[0]
+    catalogue.close()
+    chance.shuffle(names)
+    return Place(data, projects, files, names, [row[0] for row in own], largest)
+
+
+def session_of(data: Path, username: str) -> str:
+    """The cookie of a browser session of somebody, made without signing in."""
+    from packhouse.bootstrap import connect
+
+    connect(read_settings(data=data))
+    from django.conf import settings
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+
+    from packhouse.catalogue.activity.sessions import SessionStore
+    from packhouse.catalogue.models import User
+
+    user = User.objects.get(username=username)
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    return f"{settings.SESSION_COOKIE_NAME}={session.session_key}"
+
+
+def measure(place: Place) -> dict[str, object]:
+    """Everything; returns what is written to the results."""
+    from packhouse.bootstrap import prepare
+
+    prepare(read_settings(data=place.data, upstream="none"))  # brings it to this version
+    cookie = session_of(place.data, MANY)
+    began = time.perf_counter()
+    server = start(place.data, "--workers", "1", "--upstream", "none", fresh=True)
+    started = time.perf_counter() - began
+    try:
+        server.get("/simple/" + place.names[0] + "/")
+        time.sleep(3)
+        idle = memory(server.process.pid)
+        asker = Asker(server)
+        for part in (_pages, _documents, _people, _searches, _uploads, _roots, _mirrors):
+            part(asker, place, cookie)
+            print(part.__name__, flush=True)
+        loaded = memory(server.process.pid)
+    finally:
+        server.stop()
+    sizes = {name: (place.data / name).stat().st_size for name in ("catalogue.db", "activity.db")}
+    return {
+        "projects": place.projects,
+        "files": place.files,
+        "start_s": round(started, 2),
+        "idle_bytes": idle,
+        "after_bytes": loaded,
+        "database_bytes": sizes,
+        "figures": {what: _short(asker.spent[what], found) for what, found in asker.figures.items()},
+        "sizes": asker.sizes,
+    }
+
+
+def _short(spent: list[float], passed: list[float]) -> dict[str, float]:
+    return {
+        "cpu_ms": round(statistics.median(spent), 2),
+        "cpu_p99_ms": round(_worst(spent), 2),
+        "median_ms": round(statistics.median(passed), 2),
+        "p99_ms": round(_worst(passed), 2),
+        "count": len(passed),
+    }
+
+
+def _worst(found: list[float]) -> float:
+    return sorted(found)[min(len(found) - 1, int(len(found) * 0.99))]
+
+
+def _pages(asker: Asker, place: Place, _cookie: str) -> None:
+    for name in place.names[1:101]:
+        asker.ask("page of a project, cold", f"/simple/{name}/", **JSON)
+    for _ in range(5):
+        for name in place.names[1:101]:
+            asker.ask("page of a project, warm", f"/simple/{name}/", **JSON)
+    asker.ask("page of 43,145 files, cold", f"/simple/{place.largest}/", **JSON)
+    for _ in range(20):
+        asker.ask("page of 43,145 files, warm", f"/simple/{place.largest}/", **JSON)
+
+
+def _documents(asker: Asker, place: Place, _cookie: str) -> None:
+    for name in place.names[1:101]:
+        asker.ask("JSON document", f"/pypi/{name}/json")
+    for _ in range(10):
+        for path in ("updates", "packages"):
+            asker.ask(f"feed {path}", f"/rss/{path}.xml")
+    for name in place.names[1:31]:
+        asker.ask("feed of a project", f"/rss/project/{name}/releases.xml")
+
+
+def _people(asker: Asker, place: Place, cookie: str) -> None:
+    for _ in range(10):
+        asker.ask("home page", "/")
+    for name in place.names[1:51]:
+        asker.ask("project page", f"/project/{name}/")
+    for _ in range(5):
+        asker.ask("user page of 1,000 projects", f"/user/{MANY}/")
+        asker.ask("own projects, 1,000", "/manage/projects/", Cookie=cookie)
+    for name in place.own[:10]:
+        asker.ask("managing a project", f"/manage/project/{name}/", Cookie=cookie)
+
+
+def _searches(asker: Asker, _place: Place, _cookie: str) -> None:
+    for what, queries in QUERIES.items():
+        for _ in range(10):
+            for query in queries:
+                asker.ask(f"search: {what}", f"/search/?q={quote(query)}")
+
+
+def _uploads(asker: Asker, place: Place, _cookie: str) -> None:
+    token = asker.server.must("token", "create", MANY, "--name", f"growing {secrets.token_hex(4)}")
+    tag = secrets.token_hex(3)
+    new = [form_of(make_wheel(f"grown-{tag}-{number}", "1.0")) for number in range(40)]
+    more = [form_of(make_wheel(name, f"9.{int(tag, 16)}")) for name in place.own[:40]]
+    with Publisher(asker.server.url, token) as publisher:
+        for what, forms in (("upload, new project", new), ("upload, project that was there", more)):
+            for form in forms:
+                _publish(asker, publisher, what, form)
+        large = form_of(make_wheel(place.largest, f"9.{int(tag, 16)}"))
+        _publish(asker, publisher, "upload, project of 43,145 files", large)
+        asker.ask("page of 43,145 files, after an upload", f"/simple/{place.largest}/", **JSON)
+        asker.ask("root page, made from nothing", "/simple/", **JSON)
+        for number, name in enumerate(place.own[:15]):
+            publisher.publish(form_of(make_wheel(name, f"10.{int(tag, 16)}.{number}")))
+            asker.ask("root page after an upload, current", "/simple/", **JSON, **{"Cache-Control": "no-cache"})
+
+
+def _publish(asker: Asker, publisher: Publisher, what: str, form: Form) -> None:
+    spent, began = cpu_nanoseconds(asker.server.process.pid), time.perf_counter()
+    publisher.publish(form)
+    asker.note(what, time.perf_counter() - began, cpu_nanoseconds(asker.server.process.pid) - spent)
+
+
+def _roots(asker: Asker, _place: Place, _cookie: str) -> None:
+    for _ in range(30):
+        asker.ask("root page, JSON in gzip", "/simple/", **JSON)
+        asker.ask("root page, HTML in gzip", "/simple/", **HTML)
+    for _ in range(3):
+        asker.ask("root page, JSON as it is", "/simple/", **(JSON | {"Accept-Encoding": "identity"}))
+
+
+def _mirrors(asker: Asker, _place: Place, _cookie: str) -> None:
+    def call(method: str, number: int | None = None) -> bytes:
+        value = "" if number is None else f"<param><value><int>{number}</int></value></param>"
+        return asker.ask(method, "/pypi", "POST", XML.format(method, value), **{"Content-Type": "text/xml"})
+
+    newest = 0
+    for _ in range(10):
+        newest = int(call("changelog_last_serial").partition(b"<int>")[2].partition(b"<")[0])
+    for _ in range(5):
+        call("changelog_since_serial", newest - 1000)
+    for _ in range(2):
+        call("list_packages_with_serial")
+
+
+def keep(found: dict[str, object], results: Path) -> None:
+    """Add to the results, in place of those of the same size."""
+    results.parent.mkdir(exist_ok=True)
+    known = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
+    others = [one for one in known if round(one["projects"], -3) != round(int(str(found["projects"])), -3)]
+    together = sorted([*others, found], key=lambda one: int(str(one["projects"])))
+    results.write_text(json.dumps(together, indent=1) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, or write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growing", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="a filled data folder, of no running server")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where figures are kept [%(default)s]")
+    chosen = parser.parse_args(arguments)
+    if chosen.data:
+        keep(measure(look(chosen.data)), chosen.results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
