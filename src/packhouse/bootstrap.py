@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from packhouse.config import Settings
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services.resources import Resources
+from packhouse.storage.folders import sync_folder
 from packhouse.storage.incoming import Hook, no_hook
 from packhouse.storage.local_blobs import LocalBlobs
 
@@ -253,7 +254,7 @@ def _database_error() -> type[Exception]:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a small file that only its owner may read (0600), whole or not at all."""
+    """Write a small file that only its owner may read (0600), whole or not at all, and durably."""
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
@@ -261,6 +262,7 @@ def write_private(file: Path, text: str) -> None:
         out.flush()
         os.fsync(out.fileno())
     partial.replace(file)
+    sync_folder(file.parent)
 
 
 def resources(settings: Settings, judge: Judge | None = None) -> Resources:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packhouse.errors import Kind, refuse
+from packhouse.storage.folders import make_folder
 
 OURS = frozenset({"packhouse.toml", "lock", "secret-key", "outbox", "blobs", "catalogue.db", "activity.db"})
 """What a folder may hold and still be taken for one of ours, or for one to be made into ours."""
@@ -23,9 +24,9 @@ RESTORING = "restoring"
 
 
 def prepare_folder(data: Path) -> None:
-    """Make the data folder (0700) when absent; refuse one that is not ours or can't be written to."""
+    """Make the data folder (0700), durably, when absent; refuse one that is not ours or can't be written to."""
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(data, 0o700)
         names = {entry.name for entry in os.scandir(data)}
     except FileExistsError as error:
         raise refuse(Kind.INVALID, "data-not-folder", f"{data} is not a folder; choose another --data.") from error

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.storage.folders import make_folder, sync_folder
 from packhouse.storage.incoming import Hook, Incoming, blob_errors, no_hook, sweep
 
 CHUNK = 256 * 1024
@@ -97,7 +98,7 @@ class LocalBlobs:
                 path.unlink()
             except FileNotFoundError:
                 return
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def kept(self) -> Iterator[tuple[str, float]]:
         """See `Blobs.kept`."""
@@ -115,7 +116,7 @@ class LocalBlobs:
             aside.mkdir(exist_ok=True)
             with suppress(FileNotFoundError):
                 self.path(sha256).replace(aside / sha256)
-            _sync_folder(aside)
+            sync_folder(aside)
 
     def forget_cached(self, sha256: str) -> None:
         """See `Blobs.forget_cached`."""
@@ -136,9 +137,9 @@ class LocalBlobs:
         target = self.path(sha256)
         with blob_errors("putting a file in its place"):
             self._make_durable(target.parent)
-            _link(incoming.path, target, incoming.size)
+            _link(incoming.path, target)
             self._hook("s8")
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
             self._hook("s9")
 
     def _make_durable(self, folder: Path) -> None:
@@ -151,36 +152,25 @@ class LocalBlobs:
             return
         if folder != self._root:
             self._make_durable(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        make_folder(folder)
         self._durable.add(folder)
 
 
-def _link(source: Path, target: Path, size: int) -> None:
-    """Give the file its name in the store; a blob that has its bytes is left as it is, but looks new again."""
+def _link(source: Path, target: Path) -> None:
+    """Give the file its name in the store.
+
+    A blob that has it already is replaced by these bytes, which are known to be right and durable: a damaged one is
+    mended so, what collects blobs without rows sees that somebody wants it, and the folder changes again, so that the
+    fsync to come does not rely on an earlier one that may have failed.
+    """
     try:
         os.link(source, target)
     except FileExistsError:
-        if target.stat().st_size == size and _same_bytes(source, target):
-            os.utime(target)  # what collects blobs without rows must see that somebody wants it
-        else:
-            source.replace(target)  # a damaged blob: the bytes at hand are known to be right
+        source.replace(target)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         source.replace(target)
-
-
-def _same_bytes(one: Path, other: Path) -> bool:
-    """Whether two files hold the same; one that can't be read doesn't."""
-    try:
-        with one.open("rb") as first, other.open("rb") as second:
-            while chunk := first.read(CHUNK):
-                if chunk != second.read(CHUNK):
-                    return False
-            return not second.read(1)
-    except OSError:
-        return False
 
 
 def _in_order(folder: Path) -> list[Path]:
@@ -189,14 +179,6 @@ def _in_order(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Chunks:
