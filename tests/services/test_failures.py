@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -78,9 +79,17 @@ def test_decision_11_pages_are_given_that_cannot_be_stored(press: Press) -> None
         (OperationalError("attempt to write a readonly database"), Kind.UNAVAILABLE),
         (OperationalError("no such table: x"), None),
         (IntegrityError("UNIQUE constraint failed"), None),
+        (DatabaseError("database disk image is malformed"), Kind.UNAVAILABLE),
+        (OSError(errno.ENOSPC, "No space left on device"), Kind.FULL),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), Kind.FULL),
+        (OSError(errno.EIO, "Input/output error"), Kind.UNAVAILABLE),
+        (OSError(errno.EROFS, "Read-only file system"), Kind.UNAVAILABLE),
+        (OSError(errno.EMFILE, "Too many open files"), Kind.UNAVAILABLE),
+        (OSError(errno.ENOENT, "No such file or directory"), None),
+        (OSError("the client went away"), None),
     ],
 )
-def test_what_a_database_says(error: DatabaseError, kind: Kind | None) -> None:
+def test_what_a_database_or_the_system_says(error: Exception, kind: Kind | None) -> None:
     refusal = translated(error)
     assert (None if refusal is None else refusal.kind) == kind
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a database says when the machine fails it, as a refusal of ours."""
+"""What the database or the system says when the machine fails us, as a refusal of ours."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, OperationalError, connection
 
 from packhouse.errors import Kind, PackhouseError, refuse
 
@@ -14,8 +15,18 @@ _FULL_STATES = frozenset({"53100"})  # PostgreSQL: disk_full
 _BUSY_STATES = frozenset({"53300", "57014", "55P03"})  # too many connections, time-out, lock not available
 
 
-def translated(error: DatabaseError) -> PackhouseError | None:
-    """The refusal for a failure of disk or database; None for what is a fault of ours, or to be tried again."""
+_FULL_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SHORT_NUMBERS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_DISK_NUMBERS = frozenset({errno.EIO, errno.EROFS})
+
+
+def translated(error: Exception) -> PackhouseError | None:
+    """The refusal for a failure of disk, database or system; None for a fault of ours, or what is to be tried again."""
+    if isinstance(error, OSError):
+        return _of_system(error)
+    if isinstance(error, DatabaseError) and "malformed" in str(error).lower():
+        message = "The database is damaged; see the server's log, and restore it from a backup."
+        return refuse(Kind.UNAVAILABLE, "database-damaged", message)
     if not isinstance(error, OperationalError):
         return None
     text, state = str(error).lower(), str(getattr(error.__cause__, "sqlstate", "") or "")
@@ -33,6 +44,21 @@ def translated(error: DatabaseError) -> PackhouseError | None:
     return None
 
 
+def _of_system(error: OSError) -> PackhouseError | None:
+    if error.errno in _FULL_NUMBERS:
+        return refuse(Kind.FULL, "storage-full", "There is no space left on the server; make room and try again.")
+    if error.errno in _SHORT_NUMBERS:
+        short = refuse(
+            Kind.UNAVAILABLE, "server-short", "The server is short of files or memory; try again in a moment."
+        )
+        short.retry_after = 5
+        return short
+    if error.errno in _DISK_NUMBERS:
+        message = "The disk can't be used now; see the server's log and try again."
+        return refuse(Kind.UNAVAILABLE, "storage-failed", message)
+    return None
+
+
 @contextmanager
 def as_refusals() -> Iterator[None]:
     """Turn what the database says of disk and load into refusals."""
@@ -42,4 +68,6 @@ def as_refusals() -> Iterator[None]:
         refusal = translated(error)
         if refusal is None:
             raise
+        if refusal.code == "storage-failed" and not connection.in_atomic_block:
+            connection.close()  # what a connection knows of a disk that failed it is not to be trusted
         raise refusal from error
