@@ -9,6 +9,7 @@ PORT ?= 8000
 DATA ?= ./data
 SECONDS ?= 60
 TARGETS ?=
+TRIALS ?= 500
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check
@@ -28,7 +29,7 @@ FUZZER := $(PIP) --no-deps --require-hashes -r requirements/fuzz.txt &&
 endif
 export PYTHONPATH := src
 
-.PHONY: help serve test test-full check fuzz bench docs migrations lock format clean system
+.PHONY: help serve test test-full crash-test check fuzz bench docs migrations lock format clean system
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -41,6 +42,9 @@ test: $(TOOLS) system ## install what is missing and run every test but the long
 
 test-full: $(TOOLS) system ## run every test there is
 	@$(BIN)/python -m tests.infra.run --full
+
+crash-test: $(TOOLS) ## kill servers and cut power hundreds of times, and look for what is lost; make crash-test [TRIALS=500] [CRASH=--write]
+	@$(BIN)/python -m tests.crash --trials $(TRIALS) $(CRASH)
 
 check: $(TOOLS) ## format, lint, types, imports and the fast tests
 	@$(BIN)/ruff format --quiet --check .

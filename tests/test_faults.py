@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import errno
 import time
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError
 
 from packhouse.errors import PackhouseError
-from packhouse.faults import STEPS, Faults, InjectedError, Rule, hook
+from packhouse.faults import STEPS, InjectedError, hook
+from packhouse.storage.incoming import Hook
 
 
-def failures(faults: Faults, step: str, times: int) -> list[int]:
+def failures(faults: Hook, step: str, times: int) -> list[int]:
     """Which of so many comings by a step failed, counted from 1."""
     failed = []
     for count in range(1, times + 1):
@@ -67,4 +69,14 @@ def test_rules_that_make_no_sense_are_refused(text: str):
 
 def test_steps_are_named_without_gaps():
     assert list(STEPS) == [f"s{number}" for number in range(1, 17)]
-    assert Rule("s1", "kill", 1, 1).step in STEPS
+
+
+def test_a_file_says_what_holds_from_now_on(tmp_path: Path):
+    file = tmp_path / "fault"
+    faults = hook(f"@{file}")
+    seen = [failures(faults, "s3", 2)]
+    for rules in ("s3:exception", "s3:exception@2", "s4:exception"):
+        file.write_text(rules)
+        seen.append(failures(faults, "s3", 2))
+    file.unlink()
+    assert [*seen, failures(faults, "s4", 2)] == [[], [1], [2], [], []]

@@ -3,7 +3,8 @@
 
 `PACKHOUSE_FAULT` holds rules `STEP:FAULT[@WHEN]`, separated by commas or blanks: `s8:kill`, `s3:enospc@2-5`,
 `s6:eio@3-`, `s12:stall=30`. WHEN counts how often a process came by the step: a number (1 by default), a range, or
-from a number on. docs/durability.md names the steps.
+from a number on. `PACKHOUSE_FAULT=@FILE` reads the rules from a file, whenever it appears or changes, and counts anew
+from then on. docs/durability.md names the steps.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from packhouse.errors import Kind, refuse
+from packhouse.storage.incoming import Hook
 
 STEPS = {
     "s1": "the credentials in the headers are judged",
@@ -43,7 +46,7 @@ IN_DATABASE = frozenset({"s10", "s11", "s12"})
 """Steps at which it is the database that meets a failing disk, so that its words are used."""
 
 STALL_SECONDS = 30.0
-_RULE = re.compile(r"(s\d+):(kill|exception|enospc|eio|stall(?:=\d+(?:\.\d+)?)?)(?:@(\d+)(-\d*)?)?")
+_RULE = re.compile(r"(s\d+):(kill|exception|enospc|eio|erofs|stall(?:=\d+(?:\.\d+)?)?)(?:@(\d+)(-\d*)?)?")
 
 
 class InjectedError(RuntimeError):
@@ -78,17 +81,42 @@ class Faults:
                 _make(rule.fault, step)
 
 
+class FaultsOfFile:
+    """The faults a file asks for, as long as it is there."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._read = ("", Faults([]))
+        self._lock = threading.Lock()
+
+    def __call__(self, step: str) -> None:
+        """Come by a step."""
+        try:
+            text = self._file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            text = ""
+        with self._lock:
+            if text != self._read[0]:
+                self._read = (text, Faults(_rules(text)))
+            faults = self._read[1]
+        faults(step)
+
+
 @lru_cache(maxsize=1)
-def hook(text: str) -> Faults:
+def hook(text: str) -> Hook:
     """The hook for these rules, one for a whole process; refuses (INVALID) rules that can't be understood."""
-    return Faults([_parse(part) for part in text.replace(",", " ").split()])
+    return FaultsOfFile(Path(text[1:])) if text.startswith("@") else Faults(_rules(text))
+
+
+def _rules(text: str) -> list[Rule]:
+    return [_parse(part) for part in text.replace(",", " ").split()]
 
 
 def _parse(text: str) -> Rule:
     found = _RULE.fullmatch(text)
     if found is None or found[1] not in STEPS:
         sentence = (
-            f"PACKHOUSE_FAULT holds {text[:60]!r}, expected s1 to s16 with kill, exception, enospc, eio or"
+            f"PACKHOUSE_FAULT holds {text[:60]!r}, expected s1 to s16 with kill, exception, enospc, eio, erofs or"
             " stall=SECONDS, such as s8:kill@2; correct or unset it."
         )
         raise refuse(Kind.INVALID, "fault-unreadable", sentence, "PACKHOUSE_FAULT")
@@ -105,6 +133,7 @@ def _make(fault: str, step: str) -> None:
         "stall": lambda: time.sleep(float(value or STALL_SECONDS)),
         "enospc": lambda: _fail(_disk_error(step, errno.ENOSPC, "database or disk is full")),
         "eio": lambda: _fail(_disk_error(step, errno.EIO, "disk I/O error")),
+        "erofs": lambda: _fail(_disk_error(step, errno.EROFS, "attempt to write a readonly database")),
     }
     makers[name]()
 
