@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.storage.folders import sync_folder
 
 MANIFEST = "packhouse-backup.json"
 """The first member: what the backup is."""
@@ -90,21 +91,13 @@ def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
             out.flush()
             os.fsync(out.fileno())
             partial.replace(path)
-            _sync_folder(path.absolute().parent)
+            sync_folder(path.absolute().parent)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
         finally:
             with suppress(OSError):
                 out.close()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
