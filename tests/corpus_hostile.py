@@ -23,6 +23,7 @@ from tests.corpus_zips import (
 )
 
 NONE32 = 0xFFFFFFFF
+LIBRARIES = ("purelib", "platlib")
 Maker = Callable[[str], bytes]
 
 
@@ -167,6 +168,10 @@ def _duplicate(name: str) -> bytes:
     return write_zip([*wheel_members(name), Member(first.name, b"BOOM = 1\n")])
 
 
+def _data(name: str) -> str:
+    return f"{name.replace('-', '_')}-1.0.data"
+
+
 def _short_usize(name: str, *, wide: bool) -> bytes:
     """The headers say fewer bytes than the data inflates to; with `wide`, zip64 knows better."""
     first = wheel_members(name)[0]
@@ -247,6 +252,15 @@ REJECT: dict[str, Maker] = {
     "utf8_flag_locally_only": lambda name: write_zip(altered(name, local={"flags": 0x800})),
     "second_dist_info_is_a_directory": lambda name: write_zip(
         [*wheel_members(name), Member(b"other-1.0.dist-info/", method=0, attributes=0o40755 << 16)]
+    ),
+    "data_installed_over_a_module": lambda name: write_zip(
+        wheel_members(name, "1.0", Member(f"{_data(name)}/purelib/{name.replace('-', '_')}/__init__.py".encode(), b"x"))
+    ),
+    "data_installed_twice": lambda name: write_zip(
+        wheel_members(name, "1.0", *[Member(f"{_data(name)}/{lib}/a.py".encode(), b"x") for lib in LIBRARIES])
+    ),
+    "data_installed_as_metadata": lambda name: write_zip(
+        wheel_members(name, "1.0", Member(f"{_data(name)}/platlib/other-1.0.dist-info/METADATA".encode(), b"x"))
     ),
     "alternate_data_stream": lambda name: write_zip([*wheel_members(name), Member(b"x.py:hidden", b"x")]),
     "segment_of_256_bytes": lambda name: write_zip([*wheel_members(name), Member(b"x" * 256, b"x")]),

@@ -326,6 +326,7 @@ def test_all_faults_are_found_together() -> None:
         "requires-python-invalid",
         "platform-unlisted",
         "filename-name-mismatch",
+        "license-file-missing",
         "wheel-version-unknown",
         "wheel-tags-mismatch",
         "record-wrong-size",

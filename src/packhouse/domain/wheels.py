@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
-from packhouse.domain.archive_limits import BadArchive
+from packhouse.domain.archive_limits import BadArchive, folded
 from packhouse.domain.filenames import WheelFilename
 from packhouse.domain.judged import Findings
 from packhouse.domain.metadata_text import LARGEST_METADATA
@@ -24,6 +24,7 @@ from packhouse.domain.wording import shown
 from packhouse.domain.zips import Member, ZipArchive, looks_like_tar
 
 _SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
+_LIBRARIES = frozenset({"purelib", "platlib"})
 _STARTUP = re.compile(r"(?:sitecustomize|usercustomize)\.py\Z")
 _LARGEST_PTH = 64 * 1024
 _SMALL_FILES = {
@@ -92,6 +93,23 @@ class Wheel:
                 f"{', '.join(sorted(_SCHEMES))}.",
                 "content",
             )
+
+        self._judge_libraries(start, found)
+
+    def _judge_libraries(self, data: str, found: Findings) -> None:
+        """What `.data` puts beside the modules: nothing that stands there already, and no `.dist-info`."""
+        beside = {folded(name) for name in self._files if not name.startswith(data)}
+        for name in self._files:
+            scheme, _, path = name.removeprefix(data).partition("/")
+            if not name.startswith(data) or scheme not in _LIBRARIES:
+                continue
+            if folded(path) in beside:
+                message = f"{shown(name)} would be installed over another file of the wheel; build it again."
+                found.fault("archive-duplicate-member", message, "content")
+            beside.add(folded(path))
+            if path.partition("/")[0].lower().endswith(".dist-info"):
+                message = f"{shown(name)} would be installed as metadata: expected them in {shown(self._info)} alone."
+                found.fault("dist-info-mismatch", message, "content")
 
     def read_info(self, name: str) -> bytes | None:
         """A file of `.dist-info`, or None; raises BadArchive."""
