@@ -161,6 +161,12 @@ class Site:
         assert answer.status == 200, answer.text
         return file
 
+    def publish_again(self, file: File) -> str:
+        """Upload a file that is there already; what the server says."""
+        answer = self.upload(file)
+        assert answer.status == 200, answer.text
+        return answer.text
+
     def raw(self, request: bytes, seconds: float = 10.0) -> bytes:
         """Send bytes as they are; all that comes back until the server closes or falls silent."""
         with socket.create_connection(self.address, timeout=seconds) as connection:

@@ -83,6 +83,15 @@ class Blobs:
         self._memory.put(sha256, data, size)
         return data
 
+    def sized_path(self, offer: FileOffer) -> str | None:
+        """Where a large blob lies; None when it is not there, or has another size."""
+        path = self.path(offer.blob)
+        try:
+            size = os.stat(path).st_size  # noqa: PTH116 - on every request
+        except OSError:
+            return None
+        return path if size == offer.size else None
+
 
 @lru_cache(maxsize=4096)
 def _project_of(filename: str) -> str | None:
@@ -118,8 +127,11 @@ def asks_for_all(request: Request) -> bool:
 
 def file_reply(blobs: Blobs, offer: FileOffer, answer: FileAnswer) -> Reply:
     """The reply that an answer makes with the bytes of a blob; 502 when the blob is not what it should be."""
-    if answer.start == answer.end:
+    if answer.status in {304, 416}:
         return Reply(answer.status, answer.headers)
+    if answer.start == answer.end:  # HEAD
+        whole = blobs.bytes(offer.blob, offer.size) if offer.size <= SMALL else blobs.sized_path(offer)
+        return damaged()._replace(body=None) if whole is None else Reply(answer.status, answer.headers)
     if offer.size <= SMALL:
         data = blobs.bytes(offer.blob, offer.size)
         if data is None:
@@ -129,16 +141,15 @@ def file_reply(blobs: Blobs, offer: FileOffer, answer: FileAnswer) -> Reply:
             answer.headers,
             data if answer.end - answer.start == offer.size else data[answer.start : answer.end],
         )
-    path = blobs.path(offer.blob)
-    try:
-        size = os.stat(path).st_size  # noqa: PTH116 - on every request
-    except OSError:
-        return damaged()
-    if size != offer.size:
-        return damaged()
-    return Reply(answer.status, answer.headers, FileRange(path, answer.start, answer.end))
+    path = blobs.sized_path(offer)
+    return (
+        damaged() if path is None else Reply(answer.status, answer.headers, FileRange(path, answer.start, answer.end))
+    )
+
+
+DAMAGED = "The stored file is missing or damaged; an administrator may run `packhouse verify`."
 
 
 def damaged() -> Reply:
     """The reply for a file whose bytes are missing or cut short."""
-    return plain(502, "The stored file is missing or damaged; an administrator may run `packhouse verify`.\n")
+    return plain(502, f"{DAMAGED}\n")

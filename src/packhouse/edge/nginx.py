@@ -12,7 +12,8 @@ import hmac
 from dataclasses import dataclass
 from pathlib import Path
 
-from packhouse.domain.headers import Headers
+from packhouse.domain.headers import BINARY, Headers
+from packhouse.edge.files import DAMAGED
 from packhouse.edge.http import Exchange, FileRange, Reply, Request, Sink, plain
 from packhouse.edge.limits import CLOSE
 from packhouse.storage.marks import EVERYTHING, ROOT
@@ -51,7 +52,12 @@ ENCODINGS = {
     "gzip, deflate, br": "b2",
 }
 
-# What of an answer that names a blob is said again by the location that sends it; nginx itself keeps the rest.
+_CARRIED = ("cache-control", "content-disposition", "accept-ranges")
+"""Headers of a file that nginx would send with its own refusal, too, when the file has gone: they go by other names."""
+
+_UNDER = "x-kept-"
+
+# What of an answer that names a blob is said again by the location that sends it.
 _KEPT = (
     "etag",
     "last-modified",
@@ -106,9 +112,15 @@ def configuration(place: Place) -> str:
         metadata=_location(place, _METADATA, "$dist"),
         blobs=place.blobs,
         blob_path=BLOBS,
-        kept="".join(f"            add_header {name} $upstream_http_{name.replace('-', '_')};\n" for name in _KEPT),
+        kept="".join(_said_again(name) for name in (*_KEPT, *_CARRIED)),
+        damaged=DAMAGED,
         fill=FILL_SECONDS,
     )
+
+
+def _said_again(name: str) -> str:
+    source = (_UNDER if name in _CARRIED else "") + name
+    return f"            add_header {name} $upstream_http_{source.replace('-', '_')};\n"
 
 
 def _map(values: dict[str, str]) -> str:
@@ -219,7 +231,15 @@ http {{
             etag off;
             if_modified_since off;
             max_ranges 0;
+            error_page 403 404 500 =502 @damaged;
 {kept}        }}
+        location @damaged {{
+            internal;
+            default_type "text/plain; charset=utf-8";
+            add_header Cache-Control no-store always;
+            add_header X-Content-Type-Options nosniff always;
+            return 502 "{damaged}\\n";
+        }}
         error_page 502 503 504 @away;
         location @away {{
             internal;
@@ -278,13 +298,20 @@ def for_nginx(reply: Reply, path: str, blobs: str) -> Reply:
     """A reply as nginx wants it; `blobs` is the folder it sends files from, with a slash at its end."""
     status, headers, body = reply
     if isinstance(body, FileRange):
-        if status != 200 or body.start or not body.path.startswith(blobs):
+        if status != 200 or body.start or not body.path.startswith(blobs) or ("content-type", BINARY) not in headers:
             return reply
-        kept = tuple(pair for pair in headers if pair[0] != "content-length")
+        kept = tuple(_renamed(pair) for pair in headers if pair[0] not in _NGINX_MAKES)
         return Reply(200, (*kept, ("x-accel-redirect", BLOBS + body.path[len(blobs) :])), None)
     if status in {200, 304} and _may_be_kept(headers, path):
         return Reply(status, (*headers, ("x-accel-expires", str(KEPT_SECONDS))), body)
     return reply
+
+
+_NGINX_MAKES = frozenset({"content-length", "content-type"})
+
+
+def _renamed(pair: tuple[str, str]) -> tuple[str, str]:
+    return (_UNDER + pair[0], pair[1]) if pair[0] in _CARRIED else pair
 
 
 def _may_be_kept(headers: Headers | list[tuple[str, str]], path: str) -> bool:

@@ -14,10 +14,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from packhouse.domain.headers import Headers, file_headers, preflight_headers, surrogate_keys
 from packhouse.domain.offers import FileAnswer, FileOffer, answer_file
 from packhouse.domain.permissions import ReadMode
+from packhouse.errors import Kind, PackhouseError
 from packhouse.services import access, files
+from packhouse.services.keeping import is_whole
 from packhouse.web import resources
 from packhouse.web.reading import audience_headers, lower_headers, may_read, takes_files
 from packhouse.web.simple import make, plainly_missing
+
+SMALL = 128 * 1024
+"""Bytes up to which a file is compared with its digest before it is sent."""
 
 
 @plainly_missing
@@ -27,14 +32,16 @@ def file(request: HttpRequest, sha256: str, filename: str, index: str = "main") 
     if request.method == "OPTIONS":
         return make(204, preflight_headers(files=True))
     offer = _offer(sha256, filename, right.name, public=right.read is ReadMode.PUBLIC)
+    if offer is None:
+        return _damaged()
     if takes_files(request):
         return _hand_off(request, offer, right.name)
     answer = answer_file(offer, request.method or "GET", lower_headers(request), now=time.time())
     return _stream(offer, answer)
 
 
-def _offer(sha256: str, filename: str, index: str, *, public: bool) -> FileOffer:
-    """The bytes behind an address, or the refusal (MISSING, FORBIDDEN)."""
+def _offer(sha256: str, filename: str, index: str, *, public: bool) -> FileOffer | None:
+    """The bytes behind an address, or the refusal (MISSING, FORBIDDEN); None for damaged metadata."""
     wanted, metadata = (
         (filename.removesuffix(".metadata"), True) if filename.endswith(".metadata") else (filename, False)
     )
@@ -49,8 +56,14 @@ def _offer(sha256: str, filename: str, index: str, *, public: bool) -> FileOffer
         public=public,
         metadata=metadata,
     )
-    size = found.size if not metadata else resources.get().blobs.stat(blob) or 0
-    return FileOffer(blob, size, f'"{blob}"', modified, headers, public=public)
+    size = _metadata_size(blob) if metadata else found.size
+    return None if size is None else FileOffer(blob, size, f'"{blob}"', modified, headers, public=public)
+
+
+def _metadata_size(sha256: str) -> int | None:
+    """The size of core metadata, which no row holds; None when the blob is not what it should be."""
+    blobs = resources.get().blobs
+    return blobs.stat(sha256) if is_whole(blobs, sha256) else None
 
 
 def _hand_off(request: HttpRequest, offer: FileOffer, index: str) -> HttpResponse:
@@ -71,12 +84,19 @@ def _damaged() -> HttpResponse:
 
 
 def _stream(offer: FileOffer, answer: FileAnswer) -> HttpResponseBase:
-    if answer.start == answer.end:
+    if answer.status in {304, 416}:
         return make(answer.status, answer.headers)
     blobs = resources.get().blobs
-    if blobs.stat(offer.blob) != offer.size:
+    if blobs.stat(offer.blob) != offer.size or (offer.size <= SMALL and not is_whole(blobs, offer.blob)):
         return _damaged()
-    chunks = blobs.open(offer.blob, answer.start, answer.end)
+    if answer.start == answer.end:  # HEAD
+        return make(answer.status, answer.headers)
+    try:
+        chunks = blobs.open(offer.blob, answer.start, answer.end)
+    except PackhouseError as error:
+        if error.kind is not Kind.MISSING:
+            raise
+        return _damaged()  # set aside just now
     response = StreamingHttpResponse(chunks, status=answer.status)
     del response["Content-Type"]
     for name, value in answer.headers:
