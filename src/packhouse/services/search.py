@@ -30,9 +30,9 @@ from packhouse.services.resources import now
 FOLLOWER = "search"
 BATCH = 500
 """Journal entries read at once."""
-SMALL_BATCH = 25
+SMALL_BATCH = 100
 """The same, while somebody waits for an answer."""
-CATCH_UP_SECONDS = 0.5
+CATCH_UP_SECONDS = 2.0
 """How long a search may spend on reading the journal before it answers."""
 
 PER_PAGE = 20
