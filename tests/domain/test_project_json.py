@@ -77,8 +77,11 @@ PROJECT = ProjectFacts(
 )
 
 
-def project(facts: ProjectFacts = PROJECT) -> dict[str, Any]:
-    body = render_project(facts, ADDRESSES)
+MAIN = Addresses(site="https://index.example/base", index="https://index.example/base")
+
+
+def project(facts: ProjectFacts = PROJECT, addresses: Addresses = ADDRESSES) -> dict[str, Any]:
+    body = render_project(facts, addresses)
     assert body is not None
     found = json.loads(body)
     assert isinstance(found, dict)
@@ -120,8 +123,14 @@ def test_E1_a_file() -> None:
     assert sdist["requires_python"] is None
 
 
-def test_E1_E4_info_is_that_of_the_first_wheel() -> None:
+def test_addresses_of_another_index_lead_to_its_simple_page() -> None:
     info = project()["info"]
+    page = "https://index.example/base/index/team/simple/my-pkg/"
+    assert [info[key] for key in ("package_url", "project_url", "release_url")] == [page, page, page]
+
+
+def test_E1_E4_info_is_that_of_the_first_wheel() -> None:
+    info = project(addresses=MAIN)["info"]
     assert info == {
         "author": "A",
         "author_email": "a@index.example",
