@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from packhouse.edge.nginx import Front
     from packhouse.services.judging import Judge
+    from packhouse.site.download_counts import DownloadCounts
     from packhouse.site.front import Nginx
     from packhouse.site.worker import Place
 
@@ -296,14 +297,28 @@ def work(stock: Resources, place: Place, *, edge: bool, front: Front | None = No
 
     hold(stock)
     stop = jobs.start(stock)
+    counts = count_downloads(stock)
     if edge:
-        work_at_edge(stock.settings, place, front)
+        work_at_edge(stock, place, front)
     else:
         run_wsgi(application(), place)
     stop.set()
+    counts.finish()
 
 
-def work_at_edge(settings: Settings, place: Place, front: Front | None = None) -> None:
+def count_downloads(stock: Resources) -> DownloadCounts:
+    """Begin to write down the downloads of this worker."""
+    from django.db import connections
+
+    from packhouse.services.downloads import keep
+    from packhouse.site.download_counts import DownloadCounts
+
+    counts = DownloadCounts(stock.tally, keep, connections.close_all)
+    counts.start()
+    return counts
+
+
+def work_at_edge(stock: Resources, place: Place, front: Front | None = None) -> None:
     """Be a worker with the edge in front of the origin, behind nginx or not."""
     from packhouse.edge import server
     from packhouse.edge.edge import make_edge
@@ -312,7 +327,8 @@ def work_at_edge(settings: Settings, place: Place, front: Front | None = None) -
     from packhouse.web.metrics import edge_answered
     from packhouse.web.reading import edge_secret
 
-    made = make_edge(settings, application(), edge_secret(), front)
+    settings = stock.settings
+    made = make_edge(settings, application(), edge_secret(), front, stock.tally)
     carry(made.answered, edge_answered)
     server.run(
         made,

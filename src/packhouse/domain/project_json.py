@@ -16,6 +16,8 @@ from urllib.parse import quote
 import orjson
 from packaging.version import InvalidVersion, Version
 
+from packhouse.domain.downloads import Downloads
+
 NOT_FOUND = b'{"message": "Not Found"}'
 """The body of every 404 of this API."""
 
@@ -72,7 +74,10 @@ class ReleaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class ProjectFacts:
-    """A project as an index shows it. `roles` are (role, user) pairs, owners first; `serial` is its last entry's."""
+    """A project as an index shows it. `roles` are (role, user) pairs, owners first; `serial` is its last entry's.
+
+    `downloads` is None where nobody counts.
+    """
 
     name: str
     display_name: str
@@ -81,6 +86,7 @@ class ProjectFacts:
     roles: tuple[tuple[str, str], ...] = ()
     organization: str | None = None
     vulnerabilities: tuple[Mapping[str, Any], ...] = ()
+    downloads: Downloads | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +185,7 @@ def _info(project: ProjectFacts, release: ReleaseFacts, addresses: Addresses) ->
         "description": release.description,
         "description_content_type": release.description_content_type or None,
         "docs_url": None,
-        "downloads": {"last_day": -1, "last_month": -1, "last_week": -1},
+        "downloads": _downloads(project.downloads),
         "keywords": _joined(core.get("keywords")),
         "name": project.display_name,
         "package_url": page,
@@ -191,6 +197,13 @@ def _info(project: ProjectFacts, release: ReleaseFacts, addresses: Addresses) ->
         "yanked": release.yanked is not None,
         "yanked_reason": release.yanked or None,
     }
+
+
+def _downloads(counted: Downloads | None) -> dict[str, int]:
+    """The numbers of today and before in UTC; -1 where they are not known."""
+    if counted is None:
+        return {"last_day": -1, "last_month": -1, "last_week": -1}
+    return {"last_day": counted.last_day, "last_month": counted.last_month, "last_week": counted.last_week}
 
 
 def _joined(values: object) -> str | None:

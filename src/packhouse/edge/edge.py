@@ -20,17 +20,22 @@ from packhouse.edge.proxies import Proxies
 from packhouse.edge.reading import Miss, Reading
 from packhouse.storage.pages import open_pages
 from packhouse.storage.roots import RootShelf
+from packhouse.storage.tally import Tally
 
 
-def make_edge(settings: Settings, application: Application, secret: str, front: Front | None = None) -> Edge:
+def make_edge(
+    settings: Settings, application: Application, secret: str, front: Front | None = None, tally: Tally | None = None
+) -> Edge:
     """The edge of a worker, to be made after the fork: it opens a connection of its own to the page table.
 
     `application` is the origin, `secret` what proves to it that an edge asks which sends blobs itself, `front` is
-    given where nginx stands before us. Raises PackhouseError (UNAVAILABLE) when the page table can't be read.
+    given where nginx stands before us, `tally` counts downloads. Raises PackhouseError (UNAVAILABLE) when the page
+    table can't be read.
     """
     rules = CacheRules(max_age=settings.page_max_age)
     shelf = RootShelf(settings.data)
-    reading = Reading(open_pages(settings), Blobs(PathOf(settings.blobs_folder)), rules=rules, shelf=shelf)
+    blobs = Blobs(PathOf(settings.blobs_folder))
+    reading = Reading(open_pages(settings), blobs, rules=rules, shelf=shelf, tally=tally)
     bridge = Bridge(application, Proxies(settings.trusted_proxies), streams=takes_uploads, secret=secret)
     return Edge(bridge, Limits(lru_cache(256)(partial(is_own_host, settings))), reading, front)
 

@@ -30,6 +30,7 @@ from packhouse.edge.routes import FileTarget, PageTarget, target_of
 from packhouse.errors import PackhouseError
 from packhouse.storage.pages import Mark, PageReader, RootState
 from packhouse.storage.roots import RootShelf, Stand
+from packhouse.storage.tally import Tally, is_download
 
 DEFAULT_BYTES = 64 * 1024 * 1024
 MOST_HOT = 4096
@@ -83,14 +84,19 @@ class Reading:
         rules: CacheRules = DEFAULT_RULES,
         clock: Callable[[], float] = time.time,
         shelf: RootShelf | None = None,
+        tally: Tally | None = None,
     ) -> None:
-        """`limit` is in bytes of memory; `clock` gives unix seconds; `shelf` has the large root pages."""
+        """`limit` is in bytes of memory; `clock` gives unix seconds; `shelf` has the large root pages.
+
+        `tally` is told of each file that is downloaded.
+        """
         self._reader = reader
         self._blobs = blobs
         self._memory: Memory[Kept] = Memory(limit)
         self._rules = rules
         self._clock = clock
         self._shelf = shelf
+        self._tally = tally
         self._roots: dict[str, tuple[int, RootState | None]] = {}
         self._tick = 0
         self._access: int | None = None
@@ -291,7 +297,7 @@ class Reading:
             if not self._is_current(entry, PageTarget(target.index, kept.project), kept.kind):
                 self._memory.drop(target)
             elif not kept.audience or self._is_allowed(request.headers, kept.audience):
-                return self.send_file(kept, request)
+                return self.send_file(kept, request, target)
         return Miss((target, request.headers.get("authorization")), self._watch_file(request, target))
 
     def _watch_file(self, request: Request, target: FileTarget) -> Watch:
@@ -314,13 +320,17 @@ class Reading:
             entry = self._memory.put(target, kept, kept.cost)
             entry.mark = mark
 
-    def send_file(self, kept: KeptFile, request: Request) -> Reply:
-        """The reply with the bytes of a file, or the part asked for."""
+    def send_file(self, kept: KeptFile, request: Request, target: FileTarget) -> Reply:
+        """The reply with the bytes of a file, or the part asked for; counted when it is a download."""
         if kept.offer.size <= SMALL and asks_for_all(request):
             data = self._blobs.bytes(kept.offer.blob, kept.offer.size)
-            return damaged() if data is None else Reply(200, kept.whole, data)
-        answer = answer_file(kept.offer, request.method, request.headers, now=self._clock())
-        return file_reply(self._blobs, kept.offer, answer)
+            start, reply = 0, damaged() if data is None else Reply(200, kept.whole, data)
+        else:
+            answer = answer_file(kept.offer, request.method, request.headers, now=self._clock())
+            start, reply = answer.start, file_reply(self._blobs, kept.offer, answer)
+        if self._tally is not None and is_download(request.method, target.filename, reply.status, start):
+            self._tally.count(target.index, target.filename, request.headers.get("user-agent", ""))
+        return reply
 
 
 class _PageWatch:
@@ -380,7 +390,7 @@ class _FileWatch:
         self._reading.keep_allowed(self._request, dict(headers), self._access)
         if mark is not None:
             self._reading.keep_file(self._target, kept, mark)
-        return self._reading.send_file(kept, self._request)
+        return self._reading.send_file(kept, self._request, self._target)
 
     def done(self) -> None:
         """See `Watch.done`."""

@@ -155,7 +155,7 @@ def _alone_in_the_database() -> bool:
 
 def standard(resources: Resources) -> Worker:
     """The worker of a server: search and large root pages follow the journal; what is left over is cleared."""
-    from packhouse.services import journal, maintenance, restoring, roots, scrubbing, search, totals
+    from packhouse.services import downloads, journal, maintenance, restoring, roots, scrubbing, search, totals
 
     jobs = (
         Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
@@ -164,6 +164,7 @@ def standard(resources: Resources) -> Worker:
         Job("how far the journal is", "* * * * *", restoring.mark_high_water),
         Job("scrub", "* * * * *", scrubbing.step),
         Job("totals of a large server", "4,34 * * * *", lambda _stock: totals.count_again()),
+        Job("downloads of other days", "3 * * * *", downloads.thin_out),
         Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
     )
     followers = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from packhouse.config import Settings
 from packhouse.domain.pictures import Picture
 from packhouse.storage.incoming import Hook, no_hook
+from packhouse.storage.tally import Tally
 
 if TYPE_CHECKING:
     from packhouse.services.judging import Judge
@@ -38,7 +39,7 @@ def _album() -> Album:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Settings, blobs, the judge, the clock, what is called at each step of an upload, pictures and their cache."""
+    """Settings, blobs, the judge, the clock, what is called at each step of an upload, pictures, counted downloads."""
 
     settings: Settings
     blobs: Blobs
@@ -47,3 +48,4 @@ class Resources:
     hook: Hook = no_hook
     fetch_picture: Callable[..., Picture] = _fetch_picture
     album: Album = field(default_factory=_album)
+    tally: Tally = field(default_factory=Tally)

@@ -35,8 +35,9 @@ from packhouse.domain.project_json import (
     render_project,
     render_release,
 )
-from packhouse.services import changelog
+from packhouse.services import changelog, downloads
 from packhouse.services.indexes import MAIN, indexes_below_all
+from packhouse.web import resources
 from packhouse.web.context import house
 from packhouse.web.simple import make, missing, plainly_missing, reading
 
@@ -77,7 +78,8 @@ def _body(request: HttpRequest, index: str, found: queries.Answering, version: s
     shown = latest_release(facts.releases) if version is None else find_release(facts.releases, version)
     if shown is None:
         return None
-    facts = _with_description(facts, shown)
+    counted = downloads.of_project(index, found.project.name, resources.get().clock())
+    facts = replace(_with_description(facts, shown), downloads=counted)
     where = addresses(request, index)
     return render_project(facts, where) if version is None else render_release(facts, shown.version, where)
 

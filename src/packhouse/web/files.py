@@ -17,6 +17,7 @@ from packhouse.domain.permissions import ReadMode
 from packhouse.errors import Kind, PackhouseError
 from packhouse.services import access, files
 from packhouse.services.keeping import is_whole
+from packhouse.storage.tally import is_download
 from packhouse.web import resources
 from packhouse.web.reading import audience_headers, lower_headers, may_read, takes_files
 from packhouse.web.simple import make, plainly_missing
@@ -37,7 +38,10 @@ def file(request: HttpRequest, sha256: str, filename: str, index: str = "main") 
     if takes_files(request):
         return _hand_off(request, offer, right.name)
     answer = answer_file(offer, request.method or "GET", lower_headers(request), now=time.time())
-    return _stream(offer, answer)
+    response = _stream(offer, answer)
+    if is_download(request.method or "", filename, response.status_code, answer.start):
+        resources.get().tally.count(right.name, filename, request.headers.get("User-Agent", ""))
+    return response
 
 
 def _offer(sha256: str, filename: str, index: str, *, public: bool) -> FileOffer | None:

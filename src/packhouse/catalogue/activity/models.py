@@ -130,3 +130,69 @@ class SearchClassifier(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["classifier", "document"], name="documents_of_classifier"),
         ]
+
+
+class FileDownloads(models.Model):
+    """How often a file was downloaded through an index on a day (UTC); names, since files live in another database."""
+
+    index_name = models.CharField(max_length=64)
+    project = models.CharField(max_length=200)  # normalized
+    version = models.CharField(max_length=128)
+    filename = models.CharField(max_length=300)
+    day = models.DateField()
+    count = models.BigIntegerField()
+
+    class Meta:
+        """One per index, file and day; read by release; dropped by age."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["index_name", "filename", "day"], name="one_count_per_file_and_day")
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["index_name", "project", "version", "day"], name="counts_of_release"),
+            models.Index(fields=["day"], name="counts_of_files_by_age"),
+        ]
+
+
+class ProjectDownloads(models.Model):
+    """How often files of a project were downloaded through an index on a day, by installer and Python.
+
+    `project` is "" for all projects of the index together.
+    """
+
+    index_name = models.CharField(max_length=64)
+    project = models.CharField(max_length=200)
+    day = models.DateField()
+    installer = models.CharField(max_length=32)
+    python = models.CharField(max_length=8, blank=True)
+    count = models.BigIntegerField()
+
+    class Meta:
+        """A bounded number of rows for each index, project and day; dropped by age."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["index_name", "project", "day", "installer", "python"], name="one_count_per_installer_and_day"
+            )
+        ]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["day"], name="counts_of_projects_by_age")]
+
+
+class ProjectTotal(models.Model):
+    """The downloads of a project through an index: `month` from the day `since` on, `total` of all times."""
+
+    index_name = models.CharField(max_length=64)
+    project = models.CharField(max_length=200)
+    since = models.DateField(db_index=True)
+    month = models.BigIntegerField()
+    total = models.BigIntegerField()
+
+    class Meta:
+        """One per index and project; the most installed are found without counting."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["index_name", "project"], name="one_total_per_project")
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["index_name", "-month", "project"], name="most_installed"),
+        ]
