@@ -30,6 +30,7 @@ FILES = Table(
         Column("uploaded", lambda row: _moment(row, "uploaded")),
         Column("uploaded_by"),
         Column("sha256"),
+        Column("downloads", lambda row: row["downloads"]),
         Column("is_yanked"),
         Column("yanked"),
         Column("address"),
@@ -82,8 +83,11 @@ OWN_PROJECTS = Table(
 """One's own projects."""
 
 
-def file_row(file: FileFacts, uploaded_by: str = "", base: str = "") -> Row:
-    """A file as tables show it; `base` is the address of the server, without a slash, for downloads."""
+def file_row(file: FileFacts, uploaded_by: str = "", base: str = "", *, downloads: int = 0) -> Row:
+    """A file as tables show it; `base` is the address of the server, without a slash, for downloads.
+
+    `downloads` are those of the last 30 days.
+    """
     url = f"/files/{file.sha256}/{quote(file.filename, safe='')}"
     wheel = file.packagetype == "bdist_wheel"
     return {
@@ -99,6 +103,7 @@ def file_row(file: FileFacts, uploaded_by: str = "", base: str = "") -> Row:
         "yanked": file.yanked,
         "metadata_url": f"{url}.metadata" if file.metadata_sha256 else "",
         "uploaded_by": uploaded_by,
+        "downloads": downloads,
     }
 
 

@@ -29,6 +29,7 @@ from packhouse.services import access, indexes
 from packhouse.web.pictures import ALLOWING_POLICY
 from packhouse.web.project_tables import FILES, RELEASES, downloads, file_row, release_rows
 from packhouse.web.reading import readable, web_identity
+from packhouse.web.statistics import of_files, of_project
 
 
 @readable
@@ -100,7 +101,11 @@ def _context(
     status, reason = queries.status_of(found)
     latest = latest_release(facts.releases)
     uploaded_by = queries.uploaders("main", found) if shown else {}
-    files = [file_row(file, uploaded_by.get(file.filename, "")) for file in (shown.files if shown else ())]
+    taken = of_files(found.name, shown.version) if shown else {}
+    files = [
+        file_row(file, uploaded_by.get(file.filename, ""), downloads=taken.get(file.filename, 0))
+        for file in (shown.files if shown else ())
+    ]
     return {
         "project": {
             "name": found.display_name,
@@ -114,6 +119,8 @@ def _context(
         "files": FILES.show(files, request.GET),
         "history": RELEASES.show(release_rows(facts.releases, shown), request.GET),
         "downloads": downloads(found.name, shown.version if shown else ""),
+        "counts": of_project(found.name),
+        "release_count": sum(taken.values()),
         "maintainers": [{"role": role.lower(), "username": name} for role, name in facts.roles],
         "may_manage": _may_manage(request, found),
         "images": indexes.profile_of(indexes.MAIN).images,

@@ -13,6 +13,7 @@ from packhouse.web.context import house
 from packhouse.web.project_tables import FILES, OWN_PROJECTS, RELEASES, file_row, own_rows, release_rows
 from packhouse.web.projects import find, release_of
 from packhouse.web.reading import readable, web_identity
+from packhouse.web.statistics import of_files
 
 
 @readable
@@ -30,7 +31,11 @@ def files_file(request: HttpRequest, name: str, version: str, form: str) -> Http
     shown = release_of(found, queries.project_facts("main", found), version)
     uploaded_by = queries.uploaders("main", found)
     base = house(request)["house"].base_url
-    rows = [file_row(file, uploaded_by.get(file.filename, ""), base) for file in shown.files]
+    taken = of_files(found.name, shown.version)
+    rows = [
+        file_row(file, uploaded_by.get(file.filename, ""), base, downloads=taken.get(file.filename, 0))
+        for file in shown.files
+    ]
     return FILES.download(rows, form, f"{found.name}-{shown.version}-files")
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -44,7 +44,7 @@ def in_words(moment: datetime, now: datetime) -> str:
     return in_date(moment)
 
 
-def in_date(moment: datetime) -> str:
+def in_date(moment: date) -> str:
     """The date in words: "3 November 2026"."""
     return f"{moment.day} {moment:%B %Y}"
 
@@ -91,6 +91,12 @@ def size(count: int | None) -> str:
             return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError("the last unit takes all")
+
+
+@register.filter
+def number(count: int) -> str:
+    """A number as people read it: "12,345"."""
+    return f"{count:,}"
 
 
 _BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))

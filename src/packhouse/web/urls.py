@@ -23,6 +23,7 @@ from packhouse.web import (
     pictures,
     projects,
     simple,
+    statistics,
     table_files,
     well_known,
     xmlrpc,
@@ -70,6 +71,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # what people look at
     route("", home.home, action=Action.READ, name="home"),
     route("search/", home.search, action=Action.READ, name="search"),
+    route("stats/", statistics.stats, action=Action.READ, name="stats"),
     route("help/", home.help_page, action=Action.READ, name="help"),
     route("help/upload-errors/", explaining.upload_errors, action=Action.ANYONE, name="upload-errors"),
     route("project/<str:name>/", projects.project, action=Action.READ, name="project"),
