@@ -149,7 +149,11 @@ def measure(place: Place) -> dict[str, object]:
         asker = Asker(server)
         for part in (_pages, _documents, _people, _searches, _uploads, _roots, _mirrors):
             part(asker, place, cookie)
-            print(part.__name__, flush=True)
+            print(
+                part.__name__,
+                json.dumps({what: _short(asker.spent[what], asker.figures[what]) for what in asker.figures}),
+                flush=True,
+            )
         loaded = memory(server.process.pid)
     finally:
         server.stop()
@@ -225,7 +229,7 @@ def _uploads(asker: Asker, place: Place, _cookie: str) -> None:
     tag = secrets.token_hex(3)
     new = [form_of(make_wheel(f"grown-{tag}-{number}", "1.0")) for number in range(40)]
     more = [form_of(make_wheel(name, f"9.{int(tag, 16)}")) for name in place.own[:40]]
-    with Publisher(asker.server.url, token) as publisher:
+    with Publisher(f"{asker.server.url}/legacy/", token) as publisher:
         for what, forms in (("upload, new project", new), ("upload, project that was there", more)):
             for form in forms:
                 _publish(asker, publisher, what, form)

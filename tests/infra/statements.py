@@ -22,7 +22,7 @@ LARGE = frozenset(
 """Tables that have a row for each project, file or journal entry."""
 BROAD = frozenset({"(index_id=?)", "(index_name=?)"})
 """Conditions that nearly every row of a large table meets: to look for these alone is to read all of it."""
-ONCE = re.compile(r"(?:SCAN|SEARCH) (\S+)(.*)")
+ONCE = re.compile(r"(?:SCAN|SEARCH|BLOOM FILTER ON) (\S+)(.*)")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ def whole_readings(statement: Statement) -> Iterator[str]:
         # In the order of an index, for the first few rows, it ends early.
         whole = "B-TREE FOR ORDER BY" in str(steps) and re.search(r"LIMIT \d+\)", statement.sql) is None
         early = " INDEX " in found[2] and " LIMIT " in statement.sql and not whole
-        broad = found[0].startswith("SCAN") or found[2].strip().endswith(tuple(BROAD))
+        broad = (
+            not found[0].startswith("SEARCH") or " AUTOMATIC " in found[2] or found[2].strip().endswith(tuple(BROAD))
+        )
         if broad and not early:
             yield step[3]
 

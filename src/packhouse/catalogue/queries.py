@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 
+from packhouse.catalogue.activity.models import SearchDocument
 from packhouse.catalogue.listings import owning_index
 from packhouse.catalogue.models import (
     File,
@@ -183,7 +184,9 @@ def newest_releases(
 ) -> list[NewRelease]:
     """The newest releases that have a file in these indexes now, newest first; of one project when named."""
     placed = Placement.objects.filter(index__name__in=indexes, file__release=OuterRef("pk"), to_serial=None)
-    releases = Release.objects.filter(Exists(placed), project__deleted_serial=None)
+    # Not a condition on the joined project: SQLite would read all projects first, to know the ones to leave out.
+    deleted = Project.objects.filter(pk=OuterRef("project"), deleted_serial__isnull=False)
+    releases = Release.objects.filter(Exists(placed), ~Exists(deleted))
     if not even_quarantined:
         releases = releases.filter(~Exists(_quarantined("project")))
     if project:
@@ -235,6 +238,12 @@ def counts(index: str) -> Counts:
         projects=Count("project", distinct=True), releases=Count("file__release", distinct=True), files=Count("pk")
     )
     return Counts(**found)
+
+
+def estimate(index: str) -> Counts:
+    """About how much an index of a large server holds: releases deleted or elsewhere are counted too."""
+    placed = Placement.objects.filter(index__name=index, to_serial=None)
+    return Counts(SearchDocument.objects.filter(index_name=index).count(), Release.objects.count(), placed.count())
 
 
 @dataclass(frozen=True, slots=True)

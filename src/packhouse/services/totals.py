@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much an index holds, for the first page: counted at once where that is quick, else from time to time."""
+"""How much an index holds, for the first page: counted for each who asks where that is quick, else now and then."""
 
 from __future__ import annotations
 
 from django.core.cache import cache
 
 from packhouse.catalogue.models import File
-from packhouse.catalogue.queries import Counts, counts
+from packhouse.catalogue.queries import Counts, counts, estimate
 
 QUICK = 20_000
 """Files a server ever had up to which they are counted for each who asks."""
@@ -14,27 +14,27 @@ FIRST = "main"
 """The index of the first page."""
 
 
-def totals(index: str = FIRST) -> Counts:
-    """What an index holds now; on a large server what it held when the worker counted last (`count_again`)."""
-    if _is_quick():
+def totals(index: str = FIRST, quick: int = QUICK) -> Counts:
+    """What an index holds now; on a large server about what it held when the worker looked last (`count_again`)."""
+    if _is_quick(quick):
         return counts(index)
     kept = cache.get(_key(index))
-    return Counts(*kept) if kept else _count(index)
+    return Counts(*kept) if kept else _estimate(index)
 
 
-def count_again(index: str = FIRST) -> None:
+def count_again(index: str = FIRST, quick: int = QUICK) -> None:
     """Count what takes long to count."""
-    if not _is_quick():
-        _count(index)
+    if not _is_quick(quick):
+        _estimate(index)
 
 
-def _is_quick() -> bool:
+def _is_quick(quick: int) -> bool:
     newest = File.objects.order_by("-pk").values_list("pk", flat=True).first()
-    return (newest or 0) <= QUICK
+    return (newest or 0) <= quick
 
 
-def _count(index: str) -> Counts:
-    found = counts(index)
+def _estimate(index: str) -> Counts:
+    found = estimate(index)
     cache.set(_key(index), (found.projects, found.releases, found.files), None)
     return found
 
