@@ -181,6 +181,15 @@ def test_every_test_that_shows_conformance_exists():
     assert missing == []
 
 
+def test_every_test_that_shows_what_is_kept_exists():
+    rows = [line for line in text("docs/durability.md").splitlines() if line.startswith("| ") and "`test_" in line]
+    assert len(rows) >= 4
+    for row in rows:
+        files = [text(file) for file in re.findall(r"`(tests/\w+/test_\w+\.py)`", row)]
+        for prefix in re.findall(r"`(test_\w+_)\.\.\.`", row):
+            assert any(f"def {prefix}" in file for file in files), prefix
+
+
 @pytest.mark.parametrize(
     ("prefix", "first", "last"),
     [

@@ -7,6 +7,8 @@ for anything.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.corpus import make_wheel
 from tests.infra.browser import chromium, findings
-from tests.infra.server import Person, Server, finish, start
+from tests.infra.server import Person, Server, environment, finish, start
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -77,6 +79,7 @@ OWN = {
     "sign out": "/account/logout/",
     "indexes": "/admin/indexes/",
     "rules": "/admin/index/main/",
+    "this server": "/admin/",
 }
 
 
@@ -109,9 +112,27 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         publish(server, token, "arabic", "1.0", summary="مكتبة لمعالجة النصوص", description="# مكتبة\n\nهذه مكتبة")
         server.must("yank", "parcels==1.0", "--reason", "breaks on Windows")
         server.must("status", "arabic", "archived", "--reason", "Use another.")
+        server.must("verify", "--quick")
+        note_damage(server)
+        backups = server.data.parent / "a-place-for-backups-with-quite-a-long-name"
+        backups.mkdir()
+        server.must("backup", str(backups / "house-of-parcels-2026-11-24.backup"))
         yield House(server, person, sign_in(browser, server, person))
     finally:
         finish(server)
+
+
+def note_damage(server: Server) -> None:
+    """Let the scrub have found something."""
+    sentence = f"The file {LONG.replace('-', '_')}-2026.11.24.dev20261124-py3-none-any.whl is damaged: {'ab' * 32}."
+    code = (
+        "from packhouse import bootstrap, config; bootstrap.connect(config.load());"
+        "from packhouse.catalogue.activity.models import Scrub, ScrubFinding; from django.utils.timezone import now;"
+        "Scrub.objects.update_or_create(name='scrub', defaults=dict.fromkeys(('begun_at', 'stepped_at'), now()));"
+        f"ScrubFinding.objects.create(sha256='{'ab' * 32}', code='blob-damaged', sentence={sentence!r}, found_at=now())"
+    )
+    extra = environment(server.extra | {"PACKHOUSE_DATA": str(server.data)})
+    subprocess.run([sys.executable, "-c", code], env=extra, check=True, timeout=60)
 
 
 def publish(server: Server, token: str, name: str, version: str, **facts: str) -> None:

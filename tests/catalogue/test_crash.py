@@ -57,7 +57,7 @@ def acknowledged(writer: subprocess.Popen[str], seconds: float) -> int:
     return max(serials, default=0)
 
 
-def test_17_after_a_kill_the_journal_holds_all_that_was_acknowledged_without_a_gap(tmp_path: Path):
+def test_I6_after_a_kill_the_journal_holds_all_that_was_acknowledged_without_a_gap(tmp_path: Path):
     for seconds in (0.5, 0.9, 1.3):
         writers = [start_writer(tmp_path), start_writer(tmp_path)]
         last = max(acknowledged(writer, seconds) for writer in writers)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable
@@ -17,7 +19,9 @@ import pytest
 from tests.corpus import make_wheel
 from tests.infra import databases
 from tests.infra.disks import fill, small_disk
-from tests.infra.server import Server, run_packhouse
+from tests.infra.server import Server, environment, run_packhouse
+
+from packhouse.storage.backup_file import MANIFEST, Writer
 
 __all__ = ["small_disk"]
 
@@ -42,6 +46,37 @@ def manifest(data: bytes) -> dict[str, Any]:
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         told: dict[str, Any] = json.load(tar.extractfile("packhouse-backup.json"))  # type: ignore[arg-type]
     return told
+
+
+def of_another_version(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """A backup with something else in its description."""
+    out = io.BytesIO()
+    writer = Writer(out)
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        for member in tar:
+            content = tar.extractfile(member).read()  # type: ignore[union-attr]
+            if member.name == MANIFEST:
+                told = json.loads(content)
+                change(told)
+                content = json.dumps(told).encode()
+            writer.add_bytes(member.name, content)
+    writer.end()
+    return out.getvalue()
+
+
+BACK_UP_AS_BEFORE = """
+import sys
+from pathlib import Path
+from packhouse import bootstrap, config
+settings = config.load()
+bootstrap.configure(settings)
+from django.core.management import call_command
+for alias, app, name in (("activity", "activity", "0004"), ("default", "catalogue", "0003")):
+    call_command("migrate", app, name, database=alias, verbosity=0, interactive=False, skip_checks=True)
+from packhouse.services.backing_up import back_up
+back_up(bootstrap.resources(settings), Path(sys.argv[1]))
+"""
+"""A backup as the version made it that had no scrub yet."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +112,9 @@ def backed(tmp_path_factory: pytest.TempPathFactory) -> Backed:
     return Backed(file, files, token, ended)
 
 
-def test_13_backup_while_8_upload_then_restore_to_an_empty_folder(start_server: Callable[..., Server], tmp_path: Path):
+def test_fault_13_backup_while_8_upload_then_restore_to_an_empty_folder(
+    start_server: Callable[..., Server], tmp_path: Path
+):
     server = start_server()
     token = server.make_token(server.make_user("ann"))
     acknowledged: dict[str, str] = {}
@@ -120,7 +157,7 @@ def test_13_backup_while_8_upload_then_restore_to_an_empty_folder(start_server: 
     assert done.returncode == 0, done.stdout
 
 
-def test_13_what_was_deleted_yanked_and_revoked_stays_so(
+def test_fault_13_what_was_deleted_yanked_and_revoked_stays_so(
     backed: Backed, tmp_path: Path, start_server: Callable[..., Server]
 ):
     data = tmp_path / "data"
@@ -139,6 +176,50 @@ def test_13_what_was_deleted_yanked_and_revoked_stays_so(
     assert server.publish(backed.token, *make_wheel("tapes", "4.0"))[0] == 200
     assert server.command("verify").returncode == 0
     assert server.command("doctor").returncode == 0
+
+
+def test_fault_13_a_backup_of_an_older_version_is_brought_to_this_one(
+    start_server: Callable[..., Server], tmp_path: Path
+):
+    server = start_server()
+    token = server.make_token(server.make_user("ann"))
+    filename, wheel = make_wheel("tapes", "1.0")
+    assert server.publish(token, filename, wheel)[0] == 200
+    assert server.stop() == 0
+    extra = environment(server.extra | {"PACKHOUSE_DATA": str(server.data)})
+    file, data = tmp_path / "older.backup", tmp_path / "other"
+    subprocess.run([sys.executable, "-c", BACK_UP_AS_BEFORE, str(file)], env=extra, check=True, timeout=60)
+    told = manifest(file.read_bytes())
+    assert max(name for app, name in told["migrations"]["activity"] if app == "activity").startswith("0004")
+    refused = server.command("verify")
+    assert (refused.returncode, "older version" in refused.stderr) == (2, True)
+    status, out, wrong = restore(file, data)
+    assert (status, wrong) == (0, ""), out
+    again = start_server(data=data, extra=elsewhere(data))
+    assert again.get(f"/files/{hashlib.sha256(wheel).hexdigest()}/{filename}")[2] == wheel
+    assert again.publish(token, *make_wheel("tapes", "2.0"))[0] == 200
+    done = again.command("verify")
+    assert done.returncode == 0, done.stdout
+    again.must("backup", str(tmp_path / "newer.backup"))
+    mine = manifest((tmp_path / "newer.backup").read_bytes())["migrations"]
+    for alias, pairs in told["migrations"].items():
+        assert {tuple(pair) for pair in pairs} < {tuple(pair) for pair in mine[alias]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda told: told.update(format=99), lambda told: told["migrations"]["default"].append(["catalogue", "0999_new"])],
+    ids=["format", "migration"],
+)
+def test_fault_13_a_backup_of_a_newer_version_is_refused(
+    backed: Backed, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+):
+    file, data = tmp_path / "newer.backup", tmp_path / "other"
+    file.write_bytes(of_another_version(backed.file.read_bytes(), change))
+    status, out, wrong = restore(file, data)
+    assert (status, out, wrong.count("\n")) == (2, "", 1)
+    assert "was made by a newer version of Packhouse" in wrong
+    assert not data.exists()
 
 
 def test_hostile_276_serials_are_never_given_twice(backed: Backed, tmp_path: Path):
@@ -187,7 +268,9 @@ def test_no_server_starts_on_a_restore_that_did_not_end(backed: Backed, tmp_path
     assert (done.returncode, "did not end" in done.stderr) == (2, True)
 
 
-def test_12_a_backup_of_a_damaged_house_says_so_and_keeps_the_rest(start_server: Callable[..., Server], tmp_path: Path):
+def test_fault_12_a_backup_of_a_damaged_house_says_so_and_keeps_the_rest(
+    start_server: Callable[..., Server], tmp_path: Path
+):
     server = start_server()
     token = server.make_token(server.make_user("ann"))
     for version in ("1.0", "2.0"):

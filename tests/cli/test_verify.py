@@ -23,7 +23,7 @@ def blobs(data: Path) -> list[Path]:
     return sorted((data / "blobs" / "sha256").glob("??/??/*"))
 
 
-def test_17_a_sound_server_is_said_to_be_sound_while_it_publishes_and_collects(start_server: Callable[..., Server]):
+def test_I6_a_sound_server_is_said_to_be_sound_while_it_publishes_and_collects(start_server: Callable[..., Server]):
     server = start_server()
     token = server.make_token(server.make_user("ann"))
     assert server.publish(token, *make_wheel("tapes", "1.0"))[0] == 200
@@ -58,7 +58,7 @@ def test_17_a_sound_server_is_said_to_be_sound_while_it_publishes_and_collects(s
     assert told["entries"] == told["serial"]
 
 
-def test_12_damage_is_named_and_the_exit_status_is_1(start_server: Callable[..., Server]):
+def test_fault_12_damage_is_named_and_the_exit_status_is_1(start_server: Callable[..., Server]):
     server = start_server()
     token = server.make_token(server.make_user("ann"))
     for version in ("1.0", "2.0"):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from defusedxml import ElementTree
 
-ON_BOTH = ("tests/catalogue", "tests/services")
+ON_BOTH = ("tests/catalogue", "tests/services", "tests/cli/test_backup.py")
 SQLITE_ALONE = ("--ignore=tests/catalogue/test_sqlite.py",)
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         reports = Path(folder, "sqlite.xml"), Path(folder, "postgresql.xml")
-        both = [path for path in ON_BOTH if (ROOT / path).is_dir()]
+        both = [path for path in ON_BOTH if (ROOT / path).exists()]
         codes = [pytest("sqlite", reports[0], *chosen)]
         if both:
             codes.append(pytest("postgresql", reports[1], *chosen, *both, *SQLITE_ALONE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 from tests.infra.clock import TickingClock
 from tests.infra.publishing import make_resources
 
-from packhouse.jobs.worker import Follower, Job, Worker, standard
+from packhouse.jobs.worker import Follower, Job, Worker, scrubber, standard
+from packhouse.storage.memory_blobs import MemoryBlobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -132,3 +134,51 @@ def test_the_standard_worker_has_search_up_to_date(tmp_path: Path, clock: Tickin
     worker.turn(threading.Event())
     worker.release()
     assert resources.blobs.stat(next(sha256 for sha256, _ in resources.blobs.kept())) is not None
+
+
+class SlowBlobs(MemoryBlobs):
+    """Blobs on a disk that takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_on, self.reading = threading.Event(), threading.Event()
+
+    def open(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        self.reading.set()
+        assert self.read_on.wait(60)
+        return super().open(sha256, start, end)
+
+
+def test_a_large_file_that_is_read_again_holds_up_nothing_else(
+    tmp_path: Path, clock: TickingClock, transactional_db: None
+) -> None:
+    from tests.services.conftest import make_user, press_of
+
+    from packhouse.catalogue.activity.models import Scrub, SearchDocument
+    from packhouse.services.indexes import ensure_main
+
+    ensure_main(clock)
+    blobs = SlowBlobs()
+    resources = replace(make_resources(clock, data=tmp_path), blobs=blobs)
+    alice = make_user("alice", clock)
+    press_of(alice, resources).wheel("numpy", "1.0")
+    scrub, others, stop = scrubber(resources), standard(resources), threading.Event()
+
+    def read() -> None:
+        for _ in range(2):
+            clock.move(minutes=2)
+            scrub.turn(stop)
+        scrub.release()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        assert blobs.reading.wait(60)
+        assert others.turn(stop)
+        assert SearchDocument.objects.get().project == "numpy"
+        assert reader.is_alive()
+    finally:
+        blobs.read_on.set()
+        reader.join(60)
+    others.release()
+    assert Scrub.objects.get().resting

@@ -48,7 +48,7 @@ def test_hostile_276_an_older_database_is_noticed_and_its_serials_are_not_given_
     assert restoring.heed_high_water(kept.resources.settings, kept.resources.clock) == 0
 
 
-def test_a_gap_that_no_entry_explains_is_still_found(kept: Press) -> None:
+def test_I6_a_gap_that_no_entry_explains_is_still_found(kept: Press) -> None:
     Counter.objects.filter(name="serial").update(value=last_serial() + 5)
     kept.wheel("tapes", "4.0")
     assert [problem.code for problem in verify(Survey(kept.resources))] == ["journal-gap"]

@@ -53,7 +53,7 @@ def test_no_more_is_read_than_the_rate_allows_and_a_restart_goes_on(press: Press
 
 
 @pytest.mark.parametrize("which", ["sha256", "metadata_sha256"])
-def test_12_a_damaged_blob_is_set_aside_noted_and_mended_by_the_same_upload(press: Press, which: str) -> None:
+def test_fault_12_a_damaged_blob_is_set_aside_noted_and_mended_by_the_same_upload(press: Press, which: str) -> None:
     press.wheel("tapes", "1.0")
     press.wheel("tapes", "2.0")
     sha256 = getattr(File.objects.get(filename="tapes-1.0-py3-none-any.whl"), which)
@@ -75,7 +75,7 @@ def test_12_a_damaged_blob_is_set_aside_noted_and_mended_by_the_same_upload(pres
     assert JournalEntry.objects.filter(kind="blob mended").count() == 1
 
 
-def test_12_a_damaged_blob_not_yet_found_is_mended_too(press: Press) -> None:
+def test_fault_12_a_damaged_blob_not_yet_found_is_mended_too(press: Press) -> None:
     press.wheel("tapes", "1.0")
     sha256 = File.objects.get().sha256
     rot(press, sha256)
@@ -83,7 +83,7 @@ def test_12_a_damaged_blob_not_yet_found_is_mended_too(press: Press) -> None:
     assert is_whole(press.resources.blobs, sha256)
 
 
-def test_12_a_missing_blob_is_noted_once(press: Press) -> None:
+def test_fault_12_a_missing_blob_is_noted_once(press: Press) -> None:
     press.wheel("tapes", "1.0")
     press.resources.blobs.delete(File.objects.get().sha256)
     step(press, seconds=0)

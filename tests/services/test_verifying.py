@@ -93,7 +93,7 @@ def flip(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("which", ["sha256", "metadata_sha256"])
-def test_12_a_flipped_bit_is_found_and_named(lived_in: Press, which: str) -> None:
+def test_fault_12_a_flipped_bit_is_found_and_named(lived_in: Press, which: str) -> None:
     file = File.objects.get(filename="tapes-1.0-py3-none-any.whl")
     sha256 = getattr(file, which)
     blobs_of(lived_in).damage(sha256, flip)
@@ -104,7 +104,7 @@ def test_12_a_flipped_bit_is_found_and_named(lived_in: Press, which: str) -> Non
     assert codes(lived_in, quick=True) == []
 
 
-def test_12_a_truncated_blob_is_found_without_reading_it(lived_in: Press) -> None:
+def test_fault_12_a_truncated_blob_is_found_without_reading_it(lived_in: Press) -> None:
     file = File.objects.get(filename="tapes-2.0.tar.gz")
     blobs_of(lived_in).damage(file.sha256, lambda data: data[:-1])
     (problem,) = problems(lived_in, quick=True)
@@ -114,13 +114,13 @@ def test_12_a_truncated_blob_is_found_without_reading_it(lived_in: Press) -> Non
 
 @pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize("which", ["sha256", "metadata_sha256"])
-def test_12_a_missing_blob_is_found(lived_in: Press, which: str, quick: bool) -> None:
+def test_fault_12_a_missing_blob_is_found(lived_in: Press, which: str, quick: bool) -> None:
     sha256 = getattr(File.objects.get(filename="tapes-1.0-py3-none-any.whl"), which)
     lived_in.resources.blobs.delete(sha256)
     assert codes(lived_in, quick=quick) == ["blob-missing"]
 
 
-def test_12_swapped_blobs_are_found(lived_in: Press) -> None:
+def test_fault_12_swapped_blobs_are_found(lived_in: Press) -> None:
     one, other = File.objects.filter(filename__startswith="tapes-", packagetype="bdist_wheel").order_by("pk")[:2]
     first, second = (lived_in.resources.blobs.read(file.sha256) for file in (one, other))
     blobs_of(lived_in).damage(one.sha256, lambda _: second)

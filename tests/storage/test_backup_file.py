@@ -154,7 +154,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_13_a_damaged_or_hostile_backup_is_refused_in_one_sentence(tmp_path: Path, what: str) -> None:
+def test_fault_13_a_damaged_or_hostile_backup_is_refused_in_one_sentence(tmp_path: Path, what: str) -> None:
     change, words = HOSTILE[what]
     folder = tmp_path / "inside"
     folder.mkdir()

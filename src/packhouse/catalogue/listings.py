@@ -98,7 +98,7 @@ def has_more_files(index_id: int, project_id: int, most: int) -> bool:
     """Whether a project has more than `most` files in the own layer of an index now."""
     statement = """
         SELECT count(*) FROM (SELECT 1 FROM catalogue_placement
-        WHERE index_id = %s AND project_id = %s AND to_serial IS NULL LIMIT %s) AS some"""
+        WHERE index_id = %s AND project_id = %s AND to_serial IS NULL LIMIT %s) AS few"""
     return int(fetch_one(statement, index_id, project_id, most + 1)[0]) > most
 
 

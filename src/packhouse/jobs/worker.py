@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker: a thread of the origin that follows the journal and keeps the schedule; one works for each server.
 
-Every worker process has the thread, and a lock lets one of them work; when its process dies, the next one takes
-over. Jobs are idempotent: what was interrupted is done again from the stored position.
+A second one does nothing but the scrub: a large file that is read again holds up nothing else. Every worker process
+has both threads, and a lock for each lets one of them work; when its process dies, the next one takes over. Jobs are
+idempotent: what was interrupted is done again from the stored position.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ IDLE = 2.0
 PAUSE = 5.0
 """Seconds to wait after something failed."""
 _ADVISORY = 0x7061636B  # the key of PostgreSQL's advisory lock, where several machines share a database
+_ADVISORY_SCRUB = _ADVISORY + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,19 @@ class Follower:
 class Worker:
     """Does the work of one server for as long as it holds the lock."""
 
-    def __init__(self, resources: Resources, lock: Path, followers: Sequence[Following], jobs: Sequence[Job]) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        lock: Path,
+        followers: Sequence[Following],
+        jobs: Sequence[Job],
+        *,
+        advisory: int = _ADVISORY,
+        poll: float = POLL,
+    ) -> None:
+        """`advisory` is the key of the lock in PostgreSQL, `poll` the seconds between two looks."""
+        self._advisory = advisory
+        self._poll = poll
         self._resources = resources
         self._lock = lock
         self._followers = followers
@@ -90,7 +104,7 @@ class Worker:
         pause = 0.0
         while not stop.wait(pause):
             try:
-                pause = POLL if self.turn(stop) else IDLE
+                pause = self._poll if self.turn(stop) else IDLE
             except Exception:  # noqa: BLE001 - whatever it is, the server goes on
                 _log.exception("a job failed; it is tried again")
                 self._close_connections()
@@ -119,7 +133,7 @@ class Worker:
                 os.close(descriptor)
                 return False
             self._held = descriptor
-        return _alone_in_the_database()
+        return _alone_in_the_database(self._advisory)
 
     def release(self) -> None:
         """Let another work."""
@@ -134,7 +148,7 @@ class Worker:
         connections.close_all()
 
 
-def _alone_in_the_database() -> bool:
+def _alone_in_the_database(key: int) -> bool:
     """On PostgreSQL: whether no other machine's worker works; the lock is the connection's, and ends with it."""
     from django.db import connections
 
@@ -145,24 +159,23 @@ def _alone_in_the_database() -> bool:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
             " AND pid = pg_backend_pid()",
-            [_ADVISORY],
+            [key],
         )
         if cursor.fetchone() != (0,):
             return True
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_ADVISORY])
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
         return bool(cursor.fetchone()[0])
 
 
 def standard(resources: Resources) -> Worker:
     """The worker of a server: search and large root pages follow the journal; what is left over is cleared."""
-    from packhouse.services import downloads, journal, maintenance, restoring, roots, scrubbing, search, totals
+    from packhouse.services import downloads, journal, maintenance, restoring, roots, search, totals
 
     jobs = (
         Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
         Job("marks of changed pages", "* * * * *", maintenance.sweep_marks),
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
         Job("how far the journal is", "* * * * *", restoring.mark_high_water),
-        Job("scrub", "* * * * *", scrubbing.step),
         Job("totals of a large server", "4,34 * * * *", lambda _stock: totals.count_again()),
         Job("downloads of other days", "3 * * * *", downloads.thin_out),
         Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
@@ -174,9 +187,17 @@ def standard(resources: Resources) -> Worker:
     return Worker(resources, resources.settings.data / "jobs.lock", followers, jobs)
 
 
+def scrubber(resources: Resources) -> Worker:
+    """The worker that reads every stored file again, and does nothing else."""
+    from packhouse.services import scrubbing
+
+    jobs = (Job("scrub", "* * * * *", scrubbing.step),)
+    return Worker(resources, resources.settings.data / "scrub.lock", (), jobs, advisory=_ADVISORY_SCRUB, poll=IDLE)
+
+
 def start(resources: Resources) -> threading.Event:
-    """Start the thread in this process; set the event that is returned to stop it."""
+    """Start the threads in this process; set the event that is returned to stop them."""
     stop = threading.Event()
-    worker = standard(resources)
-    threading.Thread(target=worker.run, args=(stop,), name="jobs", daemon=True).start()
+    for name, worker in (("jobs", standard(resources)), ("scrub", scrubber(resources))):
+        threading.Thread(target=worker.run, args=(stop,), name=name, daemon=True).start()
     return stop
