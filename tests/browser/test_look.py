@@ -7,8 +7,10 @@ for anything.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +56,7 @@ PUBLIC = {
     "long names": f"/project/{LONG}/",
     "right to left": "/project/arabic/",
     "person": "/user/ada/",
+    "statistics": "/stats/",
     "help": "/help/",
     "missing": "/project/unknown/",
     "sign in": "/account/login/",
@@ -112,6 +115,7 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         publish(server, token, "arabic", "1.0", summary="مكتبة لمعالجة النصوص", description="# مكتبة\n\nهذه مكتبة")
         server.must("yank", "parcels==1.0", "--reason", "breaks on Windows")
         server.must("status", "arabic", "archived", "--reason", "Use another.")
+        install(server, "parcels", LONG)
         server.must("verify", "--quick")
         note_damage(server)
         backups = server.data.parent / "a-place-for-backups-with-quite-a-long-name"
@@ -149,6 +153,25 @@ def publish(server: Server, token: str, name: str, version: str, **facts: str) -
     request = urllib.request.Request(f"{server.url}/legacy/", data=body + data + b"\r\n--x--\r\n", headers=headers)
     with urllib.request.urlopen(request, timeout=30) as reply:
         assert reply.status == 200
+
+
+def install(server: Server, *names: str) -> None:
+    """Download every file of these projects as installers do, until the pages tell of it."""
+    agents = ('pip/24.0 {"python":"3.11.7"}', 'uv/0.5.1 {"python":"3.14.0"}', "curl/8.5.0")
+    for name in names:
+        about = json.loads(server.get(f"/pypi/{name}/json")[2])
+        paths = [urlsplit(file["url"]).path for files in about["releases"].values() for file in files]
+        for path in paths:
+            for agent in agents:
+                assert server.get(path, {"User-Agent": agent})[0] == 200
+        until = time.monotonic() + 60
+        while f"{len(paths) * len(agents)}</strong> in the last 30 days" not in shown(server, name):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+
+
+def shown(server: Server, name: str) -> str:
+    return server.get(f"/project/{name}/")[2].decode()
 
 
 def sign_in(browser: Browser, server: Server, person: Person) -> Any:

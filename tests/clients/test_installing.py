@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +115,21 @@ def test_a_client_installs_with_what_is_needed(
     found = {path.parent.name for path in tmp_path.rglob("*.dist-info/METADATA")}
     assert f"{module}-1.0.dist-info" in found
     assert f"{module}_needed-2.0.dist-info" in found
+
+
+def test_installs_are_counted_by_client_and_python(live: Server, served: Server, tmp_path: Path) -> None:
+    token, name = live.make_token("publisher-to-install"), "counted-by-client"
+    publish(live, tmp_path / "f", token, [make_wheel(name, "1.0")])
+    for client in ("pip", "uv"):
+        done = install_from(simple(served), tmp_path, client, name, client)
+        assert done.returncode == 0, done.stderr
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    until = time.monotonic() + 60
+    while "<strong>2</strong> in the last 30 days" not in (page := live.get(f"/project/{name}/")[2].decode()):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    for told in ("pip", "uv", python):
+        assert f'<th scope="row">{told}</th>' in page
 
 
 def credentials(server: Server, token: str, index: str) -> str:

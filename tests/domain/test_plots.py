@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhouse.domain.plots import HEIGHT, percent, plot
+from packhouse.domain.plots import HEIGHT, percent, plot, share
 
 
 def test_bars_begin_at_zero_and_the_highest_fills_the_box() -> None:
@@ -22,6 +22,11 @@ def test_bars_begin_at_zero_and_the_highest_fills_the_box() -> None:
 def test_nothing_is_no_bar() -> None:
     assert (plot([]).width, plot([]).bars, plot([("a", 0)]).bars[0].height) == (0, (), 0)
     assert (percent(1, 0), percent(1, 3), percent(3, 3)) == (0, 33, 100)
+
+
+def test_what_is_not_all_is_not_said_to_be() -> None:
+    said = [share(number, 1000) for number in (0, 1, 334, 999, 1000)]
+    assert said == ["0 %", "under 1 %", "33 %", "over 99 %", "100 %"]
 
 
 @given(st.lists(st.integers(min_value=0, max_value=10**15), min_size=1, max_size=60))

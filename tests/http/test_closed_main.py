@@ -22,7 +22,15 @@ READ = [
     *(f"/{kind}/{sha256(FILE[1])}/{FILE[0]}{tail}" for kind in ("files", "packages") for tail in ("", ".metadata")),
     *(f"/files/{'0' * 64}/{FILE[0]}", f"/packages/py3/k/kept-apart/{FILE[0]}"),
 ]
-LOOKED_AT = ["/", "/search/?q=kept", "/project/kept-apart/", "/project/no-such/", "/user/olga/", "/user/nobody/"]
+LOOKED_AT = [
+    "/",
+    "/search/?q=kept",
+    "/project/kept-apart/",
+    "/project/no-such/",
+    "/user/olga/",
+    "/user/nobody/",
+    "/stats/",
+]
 CALL = b"<?xml version='1.0'?><methodCall><methodName>list_packages_with_serial</methodName></methodCall>"
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -78,3 +80,23 @@ def test_a_stop_writes_down_what_was_counted(start_server: Callable[..., Server]
     server.stop()
     again = start_server("--edge", edge)
     assert b'"last_month":20' in again.get("/pypi/tapes/json")[2]
+
+
+@pytest.mark.slow
+@pytest.mark.crash
+def test_what_was_shown_survives_a_kill(start_server: Callable[..., Server]):
+    server = start_server("--workers", "2")
+    token = server.make_token(server.make_user())
+    filename, data = make_wheel("tapes", "1.0")
+    assert server.publish(token, filename, data)[0] == 200
+    for _ in range(3):
+        assert server.get(f"/files/{sha256(data)}/{filename}", {"User-Agent": UV})[0] == 200
+
+    def counted() -> int:
+        return int(json.loads(server.get("/pypi/tapes/json")[2])["info"]["downloads"]["last_week"])
+
+    wait_for(counted, 3)
+    server.stop(signal.SIGKILL)
+    server = start_server()
+    assert counted() == 3
+    assert b">uv</th>" in server.get("/stats/")[2]

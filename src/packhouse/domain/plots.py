@@ -47,3 +47,11 @@ def plot(points: Sequence[tuple[str, int]]) -> Plot:
 def percent(number: int, whole: int) -> int:
     """How much of a whole it is, in full percent; of nothing it is 0."""
     return round(100 * number / whole) if whole else 0
+
+
+def share(number: int, whole: int) -> str:
+    """The same in words; what is not nothing and not all is never said to be."""
+    rounded = percent(number, whole)
+    if rounded == 0 and number:
+        return "under 1 %"
+    return "over 99 %" if rounded == 100 and number < whole else f"{rounded} %"

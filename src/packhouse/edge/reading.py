@@ -25,7 +25,7 @@ from packhouse.edge.files import SMALL, Blobs, KeptFile, asks_for_all, damaged, 
 from packhouse.edge.http import FileRange, Reply, Request
 from packhouse.edge.limits import not_found
 from packhouse.edge.memory import MOST_USES, Entry, Memory
-from packhouse.edge.responses import Watch
+from packhouse.edge.responses import Watch, is_for_all
 from packhouse.edge.routes import FileTarget, PageTarget, target_of
 from packhouse.errors import PackhouseError
 from packhouse.storage.pages import Mark, PageReader, RootState
@@ -350,7 +350,7 @@ class _PageWatch:
         given = dict(headers)
         if status in {200, 304}:
             self._reading.keep_allowed(self._request, given, self._access)
-        elif status == 404 and self._names is not None and _is_for_all(given):
+        elif status == 404 and self._names is not None and is_for_all(given):
             self._reading.keep_unknown(self._target, self._names, self._access)
         # The page is there now: the first to ask gets to the letter what all others will get.
         found = self._reading.answer(self._request) if status in {200, 304, 404} else None
@@ -399,8 +399,3 @@ class _FileWatch:
 def _right(credential: str, audience: str) -> Hashable:
     """The key of a right; the credential itself is kept nowhere."""
     return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest(), audience
-
-
-def _is_for_all(headers: Mapping[str, str]) -> bool:
-    """Whether everybody gets the same answer, whoever they are."""
-    return "authorization" not in headers.get("vary", "").lower() and "private" not in headers.get("cache-control", "")

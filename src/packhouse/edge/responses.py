@@ -12,7 +12,7 @@ import io
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any, Protocol
 
@@ -220,6 +220,11 @@ def _with_length(headers: Headers, length: int) -> Headers:
 
 def _slow_body() -> Reply:
     return plain(408, "The request's body came too slowly; send it again.\n", ("connection", "close"))
+
+
+def is_for_all(headers: Mapping[str, str]) -> bool:
+    """Whether everybody gets the same answer, whoever they are."""
+    return "authorization" not in headers.get("vary", "").lower() and "private" not in headers.get("cache-control", "")
 
 
 def _no_write(_data: bytes) -> None:

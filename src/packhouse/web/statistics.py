@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from packhouse.domain.downloads import Downloads
-from packhouse.domain.plots import percent, plot
+from packhouse.domain.plots import percent, plot, share
 from packhouse.services import downloads
 from packhouse.services.indexes import MAIN
 from packhouse.web import resources
@@ -58,7 +58,8 @@ def shown(counted: Downloads) -> dict[str, Any]:
 
 def _shares(counted: tuple[tuple[str, int], ...], whole: int) -> list[dict[str, Any]]:
     return [
-        {"label": name or NOT_SAID, "number": number, "percent": percent(number, whole)} for name, number in counted
+        {"label": name or NOT_SAID, "number": number, "percent": percent(number, whole), "share": share(number, whole)}
+        for name, number in counted
     ]
 
 
