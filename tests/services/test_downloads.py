@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 from tests.infra.clock import TickingClock
 from tests.infra.publishing import Press
 
@@ -97,10 +99,16 @@ def test_the_window_moves_and_totals_stay(press: Press, clock: TickingClock) -> 
     clock.move(days=20)
     downloads.thin_out(press.resources)
     assert downloads.most_installed("main") == []
+    assert set(ProjectTotal.objects.values_list("since", flat=True)) == {downloads.NEVER}
     downloads.keep({Key(TODAY + 35, "main", TAPES, "uv", ""): 2})
     assert [one.count for one in downloads.most_installed("main")] == [2]
+    for days in (0, 29):
+        clock.move(days=days)
+        downloads.thin_out(press.resources)
+        assert [(row.month, row.total) for row in ProjectTotal.objects.filter(project="tapes")] == [(2, 7)]
+    clock.move(days=1)
     downloads.thin_out(press.resources)
-    assert [(row.month, row.total) for row in ProjectTotal.objects.filter(project="tapes")] == [(2, 7)]
+    assert downloads.most_installed("main") == []
     assert downloads.of_project("main", "tapes", clock()).total == 7
 
 
@@ -113,3 +121,22 @@ def test_daily_counts_are_kept_for_400_days(press: Press, clock: TickingClock) -
         assert model.objects.filter(day__gte=oldest).exists()
         assert not model.objects.filter(day__lt=oldest).exists()
     assert downloads.of_project("main", "tapes", clock()).total == 620
+
+
+@pytest.mark.skipif(connections["activity"].vendor != "sqlite", reason="asks SQLite for its plans")
+def test_no_query_reads_a_table_from_end_to_end(press: Press, clock: TickingClock) -> None:
+    press.wheel("tapes", "1.0")
+    with CaptureQueriesContext(connections["activity"]) as seen:
+        downloads.keep({key(): 1})
+        downloads.of_project("main", "tapes", clock())
+        downloads.of_release("main", "tapes", "1.0", clock())
+        downloads.most_installed("main")
+        clock.move(days=31)
+        downloads.thin_out(press.resources)
+    asked = [query["sql"] for query in seen if query["sql"].lstrip().startswith(("SELECT", "DELETE"))]
+    assert len(asked) > 6
+    for statement in asked:
+        with connections["activity"].cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+            plan = [row[3] for row in cursor.fetchall()]
+        assert not [step for step in plan if step.startswith("SCAN")], (statement, plan)

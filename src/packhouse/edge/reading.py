@@ -86,10 +86,7 @@ class Reading:
         shelf: RootShelf | None = None,
         tally: Tally | None = None,
     ) -> None:
-        """`limit` is in bytes of memory; `clock` gives unix seconds; `shelf` has the large root pages.
-
-        `tally` is told of each file that is downloaded.
-        """
+        """`limit` is in bytes; `clock` gives unix seconds; `shelf` has large root pages; `tally` counts downloads."""
         self._reader = reader
         self._blobs = blobs
         self._memory: Memory[Kept] = Memory(limit)

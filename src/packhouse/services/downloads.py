@@ -33,6 +33,8 @@ LOOKED_AT = 200
 BATCH = 500
 
 _EPOCH = date(1970, 1, 1)
+NEVER = date.max
+"""Where the window of a project begins that has no downloads in it: so it is looked at no more."""
 
 _FILES = """
     INSERT INTO activity_filedownloads (index_name, project, version, filename, day, count)
@@ -46,7 +48,8 @@ _PROJECTS = """
 _TOTALS = """
     INSERT INTO activity_projecttotal (index_name, project, since, month, total) VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (index_name, project) DO UPDATE
-    SET month = activity_projecttotal.month + excluded.month, total = activity_projecttotal.total + excluded.total"""
+    SET month = activity_projecttotal.month + excluded.month, total = activity_projecttotal.total + excluded.total,
+    since = CASE WHEN activity_projecttotal.month = 0 THEN excluded.since ELSE activity_projecttotal.since END"""
 
 
 def keep(counts: Mapping[Key, int]) -> None:
@@ -155,11 +158,12 @@ def thin_out(resources: Resources) -> None:
 def _move_windows(since: date) -> int:
     """Count anew the months of some projects whose window begins before `since`; returns how many."""
     with transaction.atomic(using=ALIAS):
-        behind = ProjectTotal.objects.select_for_update().filter(since__lt=since, month__gt=0)
-        rows = list(behind.order_by("pk")[:BATCH])
+        behind = ProjectTotal.objects.select_for_update().filter(since__lt=since)
+        rows = list(behind.order_by("since")[:BATCH])
         counted = _counted_since(since, rows)
         for row in rows:
-            row.since, row.month = since, counted.get((row.index_name, row.project), 0)
+            row.month = counted.get((row.index_name, row.project), 0)
+            row.since = since if row.month else NEVER
         ProjectTotal.objects.bulk_update(rows, ["since", "month"])
     return len(rows)
 

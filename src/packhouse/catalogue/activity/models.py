@@ -179,7 +179,10 @@ class ProjectDownloads(models.Model):
 
 
 class ProjectTotal(models.Model):
-    """The downloads of a project through an index: `month` from the day `since` on, `total` of all times."""
+    """The downloads of a project through an index: `month` from the day `since` on, `total` of all times.
+
+    `since` is the last day there is while `month` is 0.
+    """
 
     index_name = models.CharField(max_length=64)
     project = models.CharField(max_length=200)
