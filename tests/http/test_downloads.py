@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -33,12 +35,42 @@ def info(site: Site, name: str, prefix: str = "", **headers: str) -> Any:
     return answer.json()["info"]["downloads"]
 
 
-@pytest.mark.parametrize("padding", [0, 300_000], ids=["small", "large"])
-def test_whole_files_are_counted_and_nothing_else(site: Site, padding: int):
-    name = fresh("counted")
-    filename, data = site.publish(wheel(name, files={f"{name}/data.bin": bytes(range(250)) * (padding // 250)}))
+@dataclass
+class Taken:
+    """A small and a large file of `main`, and one of a closed index, after all that was asked for them."""
+
+    site: Site
+    small: str
+    large: str
+    quiet: str
+    prefix: str
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {"authorization": basic(self.site.token)}
+
+
+@pytest.fixture(scope="session")
+def taken(site: Site) -> Taken:
+    """Everything is asked before the first test waits, so that all wait once."""
+    index = fresh("closed")
+    site.must("index", "create", index, "--read", "closed")
+    site.must("index", "grant", index, site.owner.name)
+    found = Taken(site, fresh("small"), fresh("large"), fresh("quiet"), f"/index/{index}")
+    for name, size in ((found.small, 0), (found.large, 300_000)):
+        ask_for_everything(site, *site.publish(wheel(name, files={f"{name}/data.bin": secrets.token_bytes(size)})))
+        assert info(site, name)["last_day"] <= 5
+    filename, data = site.publish(wheel(found.quiet), path=f"{found.prefix}/legacy/")
+    path = f"{found.prefix}/files/{sha256(data)}/{filename}"
+    assert site.ask(path).status == 401
+    for _ in range(2):
+        assert site.ask(path, **found.credentials).body == data
+    return found
+
+
+def ask_for_everything(site: Site, filename: str, data: bytes) -> None:
+    """Of what is asked for here, five are downloads."""
     path = f"/files/{sha256(data)}/{filename}"
-    assert info(site, name) == {"last_day": 0, "last_week": 0, "last_month": 0}
     etag = site.ask(path, "HEAD")["etag"]
     assert site.ask(path, if_none_match=etag).status == 304
     assert site.ask(f"{path}.metadata").status == 200
@@ -48,24 +80,32 @@ def test_whole_files_are_counted_and_nothing_else(site: Site, padding: int):
     for agent in (PIP, UV, UV, "nonsense {"):
         assert site.ask(path, user_agent=agent).body == data
     assert site.ask(path, range="bytes=0-40").status == 206
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_whole_files_are_counted_and_nothing_else(taken: Taken, size: str):
+    site, name = taken.site, getattr(taken, size)
     wait_for(lambda: info(site, name)["last_day"], 5)
     assert info(site, name) == {"last_day": 5, "last_week": 5, "last_month": 5}
     assert site.ask(f"/pypi/{name}/json").json()["urls"][0]["downloads"] == -1
+    page = site.ask(f"/project/{name}/", accept="text/html").text
+    assert [
+        label for label in ("pip", "uv", "other", "3.11", "3.12", "not said") if f'row">{label}</th>' not in page
+    ] == []
 
 
-def test_a_closed_index_keeps_its_numbers_to_itself(site: Site):
-    name, index = fresh("quiet"), fresh("closed")
-    site.must("index", "create", index, "--read", "closed")
-    site.must("index", "grant", index, site.owner.name)
-    prefix = f"/index/{index}"
-    filename, data = site.publish(wheel(name), path=f"{prefix}/legacy/")
-    path, mine = f"{prefix}/files/{sha256(data)}/{filename}", {"authorization": basic(site.token)}
-    assert site.ask(path).status == 401
-    for _ in range(2):
-        assert site.ask(path, **mine).body == data
-    wait_for(lambda: info(site, name, prefix, **mine)["last_month"], 2)
-    assert site.ask(f"{prefix}/pypi/{name}/json").status == 401
-    assert site.ask(f"/pypi/{name}/json").status == 404
+def test_a_project_nobody_downloads_has_zeros(site: Site):
+    name = fresh("still")
+    site.publish(wheel(name))
+    assert info(site, name) == {"last_day": 0, "last_week": 0, "last_month": 0}
+
+
+def test_a_closed_index_keeps_its_numbers_to_itself(taken: Taken):
+    site, path = taken.site, f"/pypi/{taken.quiet}/json"
+    wait_for(lambda: info(site, taken.quiet, taken.prefix, **taken.credentials)["last_month"], 2)
+    assert site.ask(taken.prefix + path).status == 401
+    assert site.ask(path).status == 404
+    assert taken.quiet not in site.ask("/stats/", accept="text/html").text
 
 
 @pytest.mark.slow
