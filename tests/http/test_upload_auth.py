@@ -172,8 +172,10 @@ def test_check_13_26_refusals_in_the_form_the_client_reads(site: Site, status: i
         body = answer.json()
         assert set(body) == {"code", "message", "reason", "errors"}
         assert "\n" not in body["code"]
-        assert body["message"].startswith(body["code"])
-        assert all(set(error) == {"field", "message", "reason"} for error in body["errors"])
+        sentence, _, link = body["code"].partition(" See ")
+        assert body["message"].startswith(sentence)
+        assert link == body["errors"][0]["help"] == f"{site.server.url}/help/upload-errors/#{body['reason']}"
+        assert all(set(error) == {"field", "message", "reason", "help"} for error in body["errors"])
     else:
         assert answer.text.strip()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from defusedxml import ElementTree
 
-ON_BOTH = ("tests/catalogue", "tests/services", "tests/cli/test_backup.py")
+ON_BOTH = ("tests/catalogue", "tests/services", "tests/jobs", "tests/cli/test_backup.py")
 SQLITE_ALONE = ("--ignore=tests/catalogue/test_sqlite.py",)
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,7 @@ from packhouse.cli.options import data_option
 @click.option("--replace", is_flag=True, help="Replace FILE when it is there already, once the new one is whole.")
 @data_option
 def backup(file: Path, replace: bool, data: str | None) -> None:
-    """Write everything into one FILE, beside a running server: databases, stored files, signing key, settings.
+    """Write databases, stored files, signing key and settings into one FILE, beside a running server.
 
     The file holds all that was acknowledged before the backup began. It is private: whoever has it has the password
     hashes and the signing key. The exit status is 1 when stored files are missing or damaged, which the backup lacks.

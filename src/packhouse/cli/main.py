@@ -22,11 +22,11 @@ COMMANDS = {
     "unyank": "Take back a yank.",
     "delete": "Delete a project, a release or a file from every index.",
     "status": "Set the status of PROJECT: an archived one takes no uploads, a quarantined one shows no files.",
-    "index": "Make and show indexes, and say who may read them.",
+    "index": "Make and show indexes, set their rules, and say who may read them.",
     "gc": "Remove stored bytes that nothing names, abandoned temporary files and ended sessions.",
-    "verify": "Compare everything that is kept with its digests, and the journal with what it tells of.",
-    "backup": "Write everything into one file, beside a running server.",
-    "restore": "Put a backup into an empty data folder.",
+    "verify": "Compare all that is kept: stored files with their digests, rows with their files, the journal.",
+    "backup": "Write databases, stored files, signing key and settings into one FILE, beside a running server.",
+    "restore": "Put the backup FILE into a data folder that is empty or not there yet.",
     "doctor": "Examine the data folder and say what is wrong with it.",
 }
 """Every command with its line of help; the command `x-y` is `x_y` in the module `packhouse.cli.x_y`."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @data_option
 def verify(quick: bool, as_json: bool, data: str | None) -> None:
-    """Compare everything that is kept: every stored file with its digest, every row with its file, the journal.
+    """Compare all that is kept: stored files with their digests, rows with their files, the journal.
 
     Changes nothing but a note of its outcome, and works beside a running server. The exit status is 0 when all is
     right, 1 when something is wrong: each thing is named, with what to do.

@@ -12,7 +12,7 @@ import hmac
 from dataclasses import dataclass
 from pathlib import Path
 
-from packhouse.domain.headers import BINARY, Headers
+from packhouse.domain.headers import BINARY, NOSNIFF, PAGE_POLICY, Headers
 from packhouse.edge.files import DAMAGED
 from packhouse.edge.http import Exchange, FileRange, Reply, Request, Sink, plain
 from packhouse.edge.limits import CLOSE
@@ -112,6 +112,8 @@ def configuration(place: Place) -> str:
         metadata=_location(place, _METADATA, "$dist"),
         blobs=place.blobs,
         blob_path=BLOBS,
+        errors=_ERRORS,
+        refused=_refusals(),
         kept="".join(_said_again(name) for name in (*_KEPT, *_CARRIED)),
         damaged=DAMAGED,
         fill=FILL_SECONDS,
@@ -133,7 +135,37 @@ _METADATA = "^(?:/index/[a-z0-9-]+)?/(?:files|packages)/[0-9a-f]{64}/(?<dist>[a-
 
 def _location(place: Place, pattern: str, mark: str) -> str:
     """A location whose answers are kept unless what they hang on is marked."""
-    return _KEEPING.format(pattern=pattern, marks=place.marks, mark=mark, everything=EVERYTHING, fill=FILL_SECONDS)
+    return _KEEPING.format(
+        pattern=pattern, marks=place.marks, mark=mark, everything=EVERYTHING, fill=FILL_SECONDS, errors=_ERRORS
+    )
+
+
+_OWN = {
+    400: ("400", "The request is not sound HTTP; send it again."),
+    405: ("405", "This is not a method of this server."),
+    408: ("408", "The request came too slowly; send it again."),
+    414: ("414", "The address is too long."),
+    431: ("431 494", "The headers are too large."),
+    503: ("502 503 504", "The server can't answer now; try again in a moment."),
+}
+"""What nginx itself refuses: the status sent, the codes nginx knows it by, the sentence."""
+
+_ERRORS = " ".join(f"error_page {codes} ={status} /_own/{status};" for status, (codes, _) in _OWN.items())
+
+
+def _refusals() -> str:
+    """A location for each of them, with the headers that all of our answers have."""
+    always = "".join(
+        f'            add_header {name} "{value}" always;\n'
+        for name, value in (("Cache-Control", "no-store"), PAGE_POLICY, NOSNIFF, ("Vary", "Accept"))
+    )
+    return "".join(
+        f"        location = /_own/{status} {{\n            internal;\n"
+        f'            default_type "text/plain; charset=utf-8";\n{always}'
+        f"{'            add_header Retry-After 2 always;' if status == 503 else ''}\n"
+        f'            return {status} "{sentence}\\n";\n        }}\n'
+        for status, (_, sentence) in _OWN.items()
+    )
 
 
 _KEEPING = """
@@ -141,6 +173,7 @@ _KEEPING = """
             set $asked "$args$accepts_odd$encodings_odd$since";
             if (-f {marks}/{mark}) {{ set $asked 1; }}
             if (-f {marks}/{everything}) {{ set $asked 1; }}
+            {errors}
             error_page 418 = @origin;
             if ($asked) {{ return 418; }}
             proxy_cache kept;
@@ -240,15 +273,8 @@ http {{
             add_header X-Content-Type-Options nosniff always;
             return 502 "{damaged}\\n";
         }}
-        error_page 502 503 504 @away;
-        location @away {{
-            internal;
-            default_type "text/plain; charset=utf-8";
-            add_header Cache-Control no-store always;
-            add_header Retry-After 2 always;
-            return 503 "The server can't answer now; try again in a moment.\\n";
-        }}
-    }}
+        {errors}
+{refused}    }}
 }}
 """
 
