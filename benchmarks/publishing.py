@@ -26,28 +26,24 @@ class Form:
 
 def form_of(wheel: Wheel) -> Form:
     """The form a client sends for a wheel."""
-    fields = {
-        ":action": "file_upload",
-        "protocol_version": "1",
-        "metadata_version": "2.4",
-        "name": wheel.project,
-        "version": wheel.version,
-        "filetype": "bdist_wheel",
-        "pyversion": wheel.filename.split("-")[-3],
+    described = {
         "summary": f"{wheel.project} is there to be measured",
         "requires_python": ">=3.8",
         "description": "x" * 1500,
         "description_content_type": "text/markdown",
         "md5_digest": hashlib.md5(wheel.data).hexdigest(),
-        "sha256_digest": hashlib.sha256(wheel.data).hexdigest(),
         "blake2_256_digest": hashlib.blake2b(wheel.data, digest_size=32).hexdigest(),
     }
-    return _form(wheel, fields)
+    return _form(wheel, _fewest(wheel) | described)
 
 
 def plain_form_of(wheel: Wheel) -> Form:
     """A form with the fewest fields, for servers that compare each with the file."""
-    fields = {
+    return _form(wheel, _fewest(wheel))
+
+
+def _fewest(wheel: Wheel) -> dict[str, str]:
+    return {
         ":action": "file_upload",
         "protocol_version": "1",
         "metadata_version": "2.4",
@@ -57,7 +53,6 @@ def plain_form_of(wheel: Wheel) -> Form:
         "pyversion": wheel.filename.split("-")[-3],
         "sha256_digest": hashlib.sha256(wheel.data).hexdigest(),
     }
-    return _form(wheel, fields)
 
 
 def _form(wheel: Wheel, fields: dict[str, str]) -> Form:
