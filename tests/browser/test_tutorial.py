@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
 
 def newest_code(outbox: Path) -> str:
     """The confirmation code of the newest mail: alone on its line."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         mails = sorted(outbox.glob("*.txt"))
         if mails:

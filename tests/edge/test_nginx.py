@@ -145,7 +145,7 @@ def front(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 def await_listening(address: str) -> None:
     host, _, port = address.partition(":")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection((host, int(port)), 1):
             return

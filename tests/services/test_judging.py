@@ -96,7 +96,7 @@ def test_hostile_146_a_description_that_hangs_becomes_plain_text(judge: Sandboxe
     assert judgement.core is not None
     assert judgement.description_html is None
     assert [warning.code for warning in judgement.warnings] == ["description-not-rendered"]
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_hostile_146_heavy_descriptions_never_fail_the_upload(
     assert judgement.core is not None
     rendered = judgement.description_html is not None
     assert [warning.code for warning in judgement.warnings] == ([] if rendered else ["description-not-rendered"])
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 60
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_hostile_257_collecting_while_the_same_bytes_come_again(two: tuple[Press
     resources, done = two[0].resources, threading.Event()
 
     def collect() -> None:
-        """Against a collector without grace that never rests no upload would have to get through: so it rests at last."""
+        """A collector without grace that never rests could keep out every upload: so it rests at last."""
         for _ in range(300):
             if done.is_set():
                 break

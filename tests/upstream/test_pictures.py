@@ -145,7 +145,7 @@ def test_hostile_218_no_drip_holds_longer_than_the_time_given(host: PictureHost,
     begun = time.monotonic()
     with pytest.raises(UnreachableError):
         fetch(host.address(path), seconds=0.5)
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60
 
 
 def test_a_resolver_that_hangs_is_given_up() -> None:

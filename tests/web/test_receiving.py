@@ -99,10 +99,10 @@ def test_what_is_refused_and_why(body: bytes, code: str) -> None:
 
 
 def test_hostile_19_too_many_parts() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     error = refusal(lambda: read(text("classifiers", b"x") * (MAX_PARTS + 1) + END))
     assert error.code == "body-malformed"
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_hostile_20_a_huge_field_is_413() -> None:
@@ -113,9 +113,9 @@ def test_hostile_20_a_huge_field_is_413() -> None:
 
 def test_hostile_22_line_breaks_before_and_after_are_cut_short() -> None:
     for body in (b"\r\n" * 5_000_000 + text("name", b"a") + END, text("name", b"a") + END + b"\r\n" * 5_000_000):
-        started = time.monotonic()
+        started = time.process_time()
         assert refusal(lambda body=body: read(body)).code == "body-malformed"  # type: ignore[misc]
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 1
 
 
 def test_hostile_27_the_file_is_cut_at_the_limit() -> None:
