@@ -8,14 +8,11 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from packhouse.catalogue.composition import own_indexes, owning_layer
 from packhouse.catalogue.models import Index, Layer, Project
 from packhouse.catalogue.rows import fetch, fetch_one, moment_out
 from packhouse.domain.listing import ListedFile, ProjectListing, RootEntry, RootListing, Status
 from packhouse.domain.versions import sort_key
-
-OWN = "own"
-DEEPEST = 8
-"""Indexes one above the other."""
 
 _FILES = """
 SELECT f.filename, r.version, f.sha256, f.size, f.uploaded_at, f.requires_python,
@@ -38,10 +35,8 @@ class Shown:
 
 def project_shown(index: Index, project: Project) -> Shown | None:
     """What the index shows of a living project now; None when no layer of it ever had one of its files."""
-    owner = owning_index(index.pk, project.pk)
-    if owner is None:
-        return None
-    return shown_from(owner, project)
+    owner = owning_layer(index.pk, project.name)
+    return shown_from(owner.index_id, project) if owner is not None and owner.own else None
 
 
 def shown_from(index_id: int, project: Project) -> Shown:
@@ -67,31 +62,6 @@ def status_of(project_id: int) -> tuple[Status, str]:
         "SELECT status, reason FROM catalogue_projectstatus WHERE project_id = %s AND to_serial IS NULL", project_id
     )
     return (Status.ACTIVE, "") if row is None else (Status(row[0]), row[1])
-
-
-def owning_index(index_id: int, project_id: int, depth: int = DEEPEST) -> int | None:
-    """The index whose own layer answers for a project: the first of the layers that ever had a file of it."""
-    for kind, target in _layers(index_id):
-        if kind == OWN:
-            if fetch_one(_EVER, index_id, project_id) is not None:
-                return index_id
-        elif kind == "index" and depth and target is not None:
-            owner = owning_index(target, project_id, depth - 1)
-            if owner is not None:
-                return owner
-    return None
-
-
-_EVER = "SELECT 1 FROM catalogue_placement WHERE index_id = %s AND project_id = %s LIMIT 1"
-
-
-def _layers(index_id: int) -> list[tuple[str, int | None]]:
-    """The layers now, first first: their kind, and the id of the index meant."""
-    statement = """
-        SELECT l.kind, t.id FROM catalogue_layer l
-        LEFT JOIN catalogue_index t ON l.kind = 'index' AND t.name = l.target
-        WHERE l.index_id = %s AND l.to_serial IS NULL ORDER BY l.position"""
-    return fetch(statement, index_id)
 
 
 def has_more_files(index_id: int, project_id: int, most: int) -> bool:
@@ -170,17 +140,6 @@ def changed_names(own: list[int], serial: int) -> list[str]:
 
 def _marks(values: list[int]) -> str:
     return ", ".join("%s" for _ in values) or "NULL"
-
-
-def own_indexes(index_id: int, depth: int = DEEPEST) -> list[int]:
-    """The ids of the indexes whose own placements an index is made of, sorted."""
-    found: set[int] = set()
-    for kind, target in _layers(index_id):
-        if kind == OWN:
-            found.add(index_id)
-        elif kind == "index" and depth and target is not None:
-            found.update(own_indexes(target, depth - 1))
-    return sorted(found)
 
 
 def shape_of(index: Index) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 
 from packhouse.catalogue.activity.models import SearchDocument
-from packhouse.catalogue.listings import owning_index
+from packhouse.catalogue.composition import owning_layer
 from packhouse.catalogue.models import (
     File,
     FileDescription,
@@ -54,10 +54,10 @@ def answering(index: str, name: str) -> Answering | None:
     """The living project that an index knows, by itself or by what it is made of."""
     row = Index.objects.filter(name=index).only("id").first()
     project = Project.objects.filter(name=name, deleted_serial=None).first()
-    owner = owning_index(row.pk, project.pk) if row and project else None
-    if project is None or owner is None:
+    owner = owning_layer(row.pk, project.name) if row and project else None
+    if project is None or owner is None or not owner.own:
         return None
-    return Answering(project, Index.objects.values_list("name", flat=True).get(pk=owner))
+    return Answering(project, Index.objects.values_list("name", flat=True).get(pk=owner.index_id))
 
 
 def digest_of_file(answering: Answering, filename: str) -> str | None:

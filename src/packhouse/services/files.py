@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from packhouse.catalogue.listings import owning_index, status_of
+from packhouse.catalogue.composition import owning_layer
+from packhouse.catalogue.listings import status_of
 from packhouse.catalogue.models import File, Index, Placement
 from packhouse.domain.listing import Status
 from packhouse.errors import Kind, PackhouseError, refuse
@@ -63,8 +64,10 @@ def _is_placed(index: Index, file: File) -> bool:
     """Whether the layer of the index that answers for the project has the file now."""
     if file.project.deleted_serial is not None:
         return False
-    owner = owning_index(index.pk, file.project_id)
-    return owner is not None and Placement.objects.filter(index_id=owner, file=file, to_serial=None).exists()
+    owner = owning_layer(index.pk, file.project.name)
+    if owner is None or not owner.own:
+        return False
+    return Placement.objects.filter(index_id=owner.index_id, file=file, to_serial=None).exists()
 
 
 def _missing(filename: str) -> PackhouseError:

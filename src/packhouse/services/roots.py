@@ -18,7 +18,8 @@ from threading import Event
 from typing import Any
 
 from packhouse import __version__
-from packhouse.catalogue.listings import RootRow, changed_names, own_indexes, root_range
+from packhouse.catalogue.composition import own_indexes
+from packhouse.catalogue.listings import RootRow, changed_names, root_range
 from packhouse.catalogue.models import Index, JournalEntry, Project
 from packhouse.catalogue.rows import snapshot
 from packhouse.domain.joined_gzip import Joining, Piece, make_piece
