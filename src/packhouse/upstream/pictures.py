@@ -11,7 +11,7 @@ import httpcore2
 
 from packhouse.domain.destinations import Destination, read_destination
 from packhouse.domain.pictures import ENOUGH, LARGEST, Picture, media_type_of
-from packhouse.upstream.dialling import Dialler, Permits, Resolve, resolve_by_system
+from packhouse.upstream.dialling import Deadline, Dialler, Permits, Resolve, resolve_by_system
 from packhouse.upstream.errors import UnreachableError, UnusableError
 
 SECONDS = 10.0
@@ -33,7 +33,7 @@ def fetch_picture(
         destination = read_destination(url)
         if destination is None:
             raise UnusableError("not an address of http or https")
-        found = _ask(destination, Dialler(permits, resolve, deadline), seconds)
+        found = _ask(destination, Dialler(permits, resolve, Deadline(deadline)), seconds)
         if isinstance(found, Picture):
             return found
         url = urljoin(url, found)
