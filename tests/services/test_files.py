@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,15 +18,17 @@ from packhouse.services.journal import COMMAND
 
 pytestmark = pytest.mark.django_db
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
 
 def offered(index: str = "main", **options: Any) -> files.OfferedFile:
     file = File.objects.get()
-    return files.offered_file(index, file.sha256, file.filename, **options)
+    return files.offered_file(index, file.sha256, file.filename, now=file.uploaded_at, **options)
 
 
 def refused(kind: Kind, *args: str, **options: Any) -> None:
     with pytest.raises(PackhouseError) as caught:
-        files.offered_file(*args, **options) if args else offered(**options)
+        files.offered_file(*args, now=NOW, **options) if args else offered(**options)
     assert caught.value.kind is kind
 
 

@@ -192,7 +192,7 @@ def test_a_deleted_project_is_gone_and_its_name_stays_its_owners(
     assert page() is None
     assert page("")["projects"] == []
     with pytest.raises(PackhouseError) as caught:
-        files.offered_file("main", file.sha256, file.filename)
+        files.offered_file("main", file.sha256, file.filename, now=file.uploaded_at)
     assert caught.value.kind is Kind.MISSING
     later = pages.read_page("main", "", "names")
     assert names is not None

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from packhouse.catalogue.rows import fetch, fetch_one
+from packhouse.catalogue.rows import fetch, fetch_one, read_json
+from packhouse.domain import serving
 from packhouse.domain.moments import AsOf, began, holds
+from packhouse.domain.serving import Policy
 
 OWN = "own"
 INDEX = "index"
@@ -20,56 +22,110 @@ DEEPEST = 8
 """Indexes one above the other."""
 
 
+Layer = tuple[str, str, int | None]
+"""Kind, target, and the id of the index meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Makeup:
+    """What an index is made of: its layers, first first, and what it says about serving."""
+
+    layers: tuple[Layer, ...]
+    policy: Policy
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """What answers for a name: the own placements of the index `index_id`, or its layer `upstream` (then not "").
 
-    `path` has the ids of the indexes from the one asked to this one: what each of them forbids is not shown.
+    `path` has the ids of the indexes from the one asked to this one, `policies` their policies: what one of them
+    forbids is not served.
     """
 
     index_id: int
     path: tuple[int, ...]
     upstream: str = ""
+    policies: tuple[Policy, ...] = ()
 
     @property
     def own(self) -> bool:
         """Whether the files are placements of an index of this server."""
         return not self.upstream
 
+    @property
+    def name(self) -> str:
+        """The name of the index `index_id`."""
+        return self.policies[-1].index
 
-def owning_layer(index_id: int, name: str, as_of: AsOf | None = None, path: tuple[int, ...] = ()) -> Owner | None:
-    """What answers for a project (normalized) in an index; None when no layer owns the name.
+    @property
+    def speaking(self) -> tuple[Policy, ...]:
+        """The policies that have something to say."""
+        return tuple(policy for policy in self.policies if not policy.is_silent)
 
-    `path`: the indexes above, when one is asked as a layer of another.
-    """
-    here = (*path, index_id)
-    for kind, target, target_id in layers_of(index_id, as_of):
+
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """The indexes through which one is asked as a layer."""
+
+    path: tuple[int, ...] = ()
+    policies: tuple[Policy, ...] = ()
+
+
+_TOP = _Above()
+
+
+def owning_layer(index_id: int, name: str, as_of: AsOf | None = None, above: _Above = _TOP) -> Owner | None:
+    """What answers for a project (normalized) in an index; None when no layer owns the name."""
+    makeup = makeup_of(index_id, as_of)
+    here = _Above((*above.path, index_id), (*above.policies, makeup.policy))
+    for kind, target, target_id in makeup.layers:
         if kind == OWN and has_own(index_id, name, as_of):
-            return Owner(index_id, here)
+            return Owner(index_id, here.path, "", here.policies)
         if kind == UPSTREAM and upstream_has(target, name, as_of):
-            return Owner(index_id, here, target)
-        if kind == INDEX and target_id is not None and len(path) < DEEPEST:
+            return Owner(index_id, here.path, target, here.policies)
+        if kind == INDEX and target_id is not None and len(above.path) < DEEPEST:
             owner = owning_layer(target_id, name, as_of, here)
             if owner is not None:
                 return owner
     return None
 
 
-def layers_of(index_id: int, as_of: AsOf | None = None) -> list[tuple[str, str, int | None]]:
-    """The layers of an index, first first: kind, target, and the id of the index meant."""
+def makeup_of(index_id: int, as_of: AsOf | None = None) -> Makeup:
+    """The layers and the policy of an index, in one statement."""
+    keys = ", ".join(f"'{key}'" for key in serving.KEYS)
     statement = f"""
-        SELECT l.kind, l.target, t.id FROM catalogue_layer l
+        SELECT 0 AS part, l.position AS place, l.kind, l.target, t.id, i.name
+        FROM catalogue_layer l JOIN catalogue_index i ON i.id = l.index_id
         LEFT JOIN catalogue_index t ON l.kind = 'index' AND t.name = l.target
-        WHERE l.index_id = %s AND {holds("l", as_of)} ORDER BY l.position"""  # noqa: S608 - our own words
-    return [(kind, target, target_id) for kind, target, target_id in fetch(statement, index_id)]
+        WHERE l.index_id = %s AND {holds("l", as_of)}
+        UNION ALL
+        SELECT 1, r.from_serial, r.key, CAST(r.value AS text), NULL, i.name
+        FROM catalogue_indexrule r JOIN catalogue_index i ON i.id = r.index_id
+        WHERE r.index_id = %s AND r.key IN ({keys}) AND {holds("r", as_of)}
+        ORDER BY part, place"""  # noqa: S608 - our own words
+    rows = fetch(statement, index_id, index_id)
+    layers = tuple((kind, target, target_id) for part, _, kind, target, target_id, _ in rows if part == 0)
+    rules = {key: (read_json(value), serial) for part, serial, key, value, _, _ in rows if part == 1}
+    return Makeup(layers, serving.policy_from(rows[0][5] if rows else "", rules))
+
+
+def layers_of(index_id: int, as_of: AsOf | None = None) -> tuple[Layer, ...]:
+    """The layers of an index, first first."""
+    return makeup_of(index_id, as_of).layers
 
 
 def has_own(index_id: int, name: str, as_of: AsOf | None = None) -> bool:
     """Whether an index ever had a file of its own of a project."""
     statement = f"""
         SELECT 1 FROM catalogue_project j JOIN catalogue_placement p ON p.project_id = j.id
-        WHERE j.name = %s AND p.index_id = %s AND {began("p", as_of)} LIMIT 1"""  # noqa: S608 - our own words
+        WHERE j.name = %s AND p.index_id = %s AND {owns("p", as_of)} LIMIT 1"""  # noqa: S608 - our own words
     return fetch_one(statement, name, index_id) is not None
+
+
+def owns(table: str, as_of: AsOf | None = None) -> str:
+    """The SQL condition that a placement says whose a name is: it began, and was not taken back since."""
+    over = f"{table}.to_serial IS NOT NULL" if as_of is None else f"{table}.to_serial <= {as_of.serial:d}"
+    return f"{began(table, as_of)} AND NOT ({table}.taken_back AND COALESCE({over}, FALSE))"
 
 
 def upstream_has(upstream: str, name: str, as_of: AsOf | None = None) -> bool:

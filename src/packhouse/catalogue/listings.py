@@ -1,66 +1,136 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The read queries pages are made of: what an index shows now, in a fixed number of statements."""
+"""The read queries pages are made of: what an index shows, now or once, in a fixed number of statements."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
 
-from packhouse.catalogue.composition import own_indexes, owning_layer
-from packhouse.catalogue.models import Index, Layer, Project
+from packhouse.catalogue.composition import Owner, own_indexes, owning_layer, owns
+from packhouse.catalogue.models import Index, Project
 from packhouse.catalogue.rows import fetch, fetch_one, moment_out
 from packhouse.domain.listing import ListedFile, ProjectListing, RootEntry, RootListing, Status
+from packhouse.domain.moments import AsOf, holds
+from packhouse.domain.serving import Subject, Verdict, judge, next_change
 from packhouse.domain.versions import sort_key
 
-_FILES = """
-SELECT f.filename, r.version, f.sha256, f.size, f.uploaded_at, f.requires_python,
-       CASE WHEN f.metadata_served THEN f.metadata_sha256 ELSE '' END, y.reason
-FROM catalogue_placement p
-JOIN catalogue_file f ON f.id = p.file_id
-JOIN catalogue_release r ON r.id = f.release_id
-LEFT JOIN catalogue_yank y ON y.file_id = f.id AND y.to_serial IS NULL
-WHERE p.index_id = %s AND p.project_id = %s AND p.to_serial IS NULL
-"""
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A file that an index has and does not serve, or serves with a warning, and why."""
+
+    filename: str
+    version: str
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A project as an index shows it, and what its validators are: `modified` in unix seconds."""
+    """A project as an index shows it, and what its validators are: `modified` in unix seconds.
+
+    `valid_until` is the moment from which time alone makes another page; None: never.
+    """
 
     listing: ProjectListing
     modified: int
+    valid_until: datetime | None = None
+    hidden: tuple[Hidden, ...] = ()
 
 
-def project_shown(index: Index, project: Project) -> Shown | None:
-    """What the index shows of a living project now; None when no layer of it ever had one of its files."""
+def project_shown(index: Index, project: Project, now: datetime) -> Shown | None:
+    """What the index shows of a living project now; None when no own layer of it owns the name."""
     owner = owning_layer(index.pk, project.name)
-    return shown_from(owner.index_id, project) if owner is not None and owner.own else None
+    return shown_from(owner, project, index.shaped, now) if owner is not None and owner.own else None
 
 
-def shown_from(index_id: int, project: Project) -> Shown:
-    """The project as the own layer of an index has it."""
+def shown_from(owner: Owner, project: Project, shaped: int, now: datetime) -> Shown:
+    """The project as an own layer has it, judged by what every index on the way to it says (`shaped`: its marker)."""
     status, reason = status_of(project.pk)
-    files = () if status is Status.QUARANTINED else _files(index_id, project.pk)
+    files = () if status is Status.QUARANTINED else _files(owner.index_id, project.pk)
+    judged = _judged(project.name, files, owner, now)
+    listing = _listing(project, project.serial, judged.files, (status, reason))
+    return Shown(listing, max(project.modified, shaped, judged.changed), judged.until, judged.hidden)
+
+
+def project_at(index: Index, name: str, as_of: AsOf) -> Shown | None:
+    """What an index showed of a project (normalized) at a past moment; None when it did not know it, or deleted it."""
+    owner = owning_layer(index.pk, name, as_of)
+    project = Project.objects.filter(name=name).first()
+    if owner is None or not owner.own or project is None or not was_living(name, as_of):
+        return None
+    status, reason = status_of(project.pk, as_of)
+    files = () if status is Status.QUARANTINED else _files(owner.index_id, project.pk, as_of)
+    judged = _judged(name, files, owner, as_of.at)
+    listing = _listing(project, serial_at(name, as_of), judged.files, (status, reason))
+    return Shown(listing, int(as_of.at.timestamp()), None, judged.hidden)
+
+
+def _listing(
+    project: Project, serial: int, files: tuple[ListedFile, ...], status: tuple[Status, str]
+) -> ProjectListing:
     versions = sorted({file.version for file in files}, key=sort_key)
-    listing = ProjectListing(
+    return ProjectListing(
         name=project.name,
         display_name=project.display_name,
-        serial=project.serial,
+        serial=serial,
         files=files,
         versions=tuple(versions),
-        status=status,
-        status_reason=reason,
+        status=status[0],
+        status_reason=status[1],
     )
-    return Shown(listing, project.modified)
 
 
-def status_of(project_id: int) -> tuple[Status, str]:
-    """The status of a project now, and its reason."""
-    row = fetch_one(
-        "SELECT status, reason FROM catalogue_projectstatus WHERE project_id = %s AND to_serial IS NULL", project_id
-    )
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The files served, those that are not, when that changes next, and when (unix seconds) it changed last."""
+
+    files: tuple[ListedFile, ...]
+    hidden: tuple[Hidden, ...] = ()
+    until: datetime | None = None
+    changed: int = 0
+
+
+def _judged(name: str, files: tuple[ListedFile, ...], owner: Owner, now: datetime) -> _Judged:
+    policies = owner.speaking
+    if not policies:
+        return _Judged(files)
+    verdicts = [
+        (file, judge(Subject(name, file.version, file.upload_time, file.upload_time), policies, now)) for file in files
+    ]
+    hidden = tuple(Hidden(f.filename, f.version, v) for f, v in verdicts if v.against or v.warnings)
+    served = tuple(file for file, verdict in verdicts if verdict.served)
+    ages = {policy.minimum_age for policy in policies}
+    # A cooldown that ended made another page: its moment goes into the page's time of modification.
+    ended = [int(file.upload_time.timestamp()) + age for file in served for age in ages]
+    changed = max((moment for moment in ended if moment <= now.timestamp()), default=0)
+    return _Judged(served, hidden, next_change((verdict for _, verdict in verdicts), now), changed)
+
+
+def was_living(name: str, as_of: AsOf) -> bool:
+    """Whether a project that existed at a past moment was not deleted then."""
+    statement = """
+        SELECT kind FROM catalogue_journalentry
+        WHERE project = %s AND serial <= %s AND kind IN ('project created', 'project deleted')
+        ORDER BY serial DESC LIMIT 1"""
+    row = fetch_one(statement, name, as_of.serial)
+    return row is None or row[0] != "project deleted"
+
+
+def serial_at(name: str, as_of: AsOf) -> int:
+    """The serial of the last journal entry about a project up to a past moment."""
+    statement = "SELECT max(serial) FROM catalogue_journalentry WHERE project = %s AND serial <= %s"
+    return int(fetch_one(statement, name, as_of.serial)[0] or 0)
+
+
+def status_of(project_id: int, as_of: AsOf | None = None) -> tuple[Status, str]:
+    """The status of a project, now or at a past moment, and its reason."""
+    statement = f"""
+        SELECT s.status, s.reason FROM catalogue_projectstatus s
+        WHERE s.project_id = %s AND {holds("s", as_of)}"""  # noqa: S608 - our own words
+    row = fetch_one(statement, project_id)
     return (Status.ACTIVE, "") if row is None else (Status(row[0]), row[1])
 
 
@@ -72,9 +142,18 @@ def has_more_files(index_id: int, project_id: int, most: int) -> bool:
     return int(fetch_one(statement, index_id, project_id, most + 1)[0]) > most
 
 
-def _files(index_id: int, project_id: int) -> tuple[ListedFile, ...]:
-    """The files now, sorted by version and filename."""
-    files = [_listed(row) for row in fetch(_FILES, index_id, project_id)]
+def _files(index_id: int, project_id: int, as_of: AsOf | None = None) -> tuple[ListedFile, ...]:
+    """The files placed in an index, now or at a past moment, sorted by version and filename; purged ones left out."""
+    statement = f"""
+        SELECT f.filename, r.version, f.sha256, f.size, f.uploaded_at, f.requires_python,
+               CASE WHEN f.metadata_served THEN f.metadata_sha256 ELSE '' END, y.reason
+        FROM catalogue_placement p
+        JOIN catalogue_file f ON f.id = p.file_id
+        JOIN catalogue_release r ON r.id = f.release_id
+        LEFT JOIN catalogue_yank y ON y.file_id = f.id AND {holds("y", as_of)}
+        WHERE p.index_id = %s AND p.project_id = %s AND {holds("p", as_of)}
+          AND f.purged_serial IS NULL"""  # noqa: S608 - our own words
+    files = [_listed(row) for row in fetch(statement, index_id, project_id)]
     keys = {file.version: sort_key(file.version) for file in files}
     return tuple(sorted(files, key=lambda file: (keys[file.version], file.filename)))
 
@@ -91,6 +170,28 @@ def _listed(row: Any) -> ListedFile:
         metadata_sha256=metadata or None,
         yanked=yanked,
     )
+
+
+def root_at(index: Index, as_of: AsOf) -> RootListing:
+    """Every project an index showed at a past moment."""
+    own = own_indexes(index.pk, as_of)
+    statement = f"""
+        SELECT p.name, p.display_name,
+               (SELECT max(j.serial) FROM catalogue_journalentry j WHERE j.project = p.name AND j.serial <= %s)
+        FROM catalogue_project p
+        LEFT JOIN catalogue_projectstatus s ON s.project_id = p.id AND {holds("s", as_of)}
+        WHERE COALESCE(s.status, '') <> 'quarantined'
+          AND EXISTS (SELECT 1 FROM catalogue_placement l
+                      WHERE l.project_id = p.id AND l.index_id IN ({_marks(own)}) AND {owns("l", as_of)})
+          AND COALESCE((SELECT j.kind FROM catalogue_journalentry j
+                        WHERE j.project = p.name AND j.serial <= %s
+                          AND j.kind IN ('project created', 'project deleted')
+                        ORDER BY j.serial DESC LIMIT 1), '') <> 'project deleted'"""  # noqa: S608 - our own words
+    rows = fetch(statement, as_of.serial, *own, as_of.serial)
+    entries = sorted(
+        (RootEntry(name, display, serial or 0) for name, display, serial in rows), key=lambda entry: entry.name
+    )
+    return RootListing(max((entry.serial for entry in entries), default=0), tuple(entries))
 
 
 def root_shown(index: Index) -> RootListing:
@@ -119,7 +220,8 @@ def root_range(own: list[int], start: str = "", end: str | None = None, limit: i
     more, less, order = (">=", "<", "p.name") if connection.vendor == "sqlite" else ("~>=~", "~<~", "p.name USING ~<~")
     statement = f"""
         SELECT p.name, p.display_name, p.serial, CASE WHEN s.status = 'quarantined' THEN 0 WHEN EXISTS (
-            SELECT 1 FROM catalogue_placement l WHERE l.project_id = p.id AND l.index_id IN ({_marks(own)})
+            SELECT 1 FROM catalogue_placement l
+            WHERE l.project_id = p.id AND l.index_id IN ({_marks(own)}) AND {owns("l")}
         ) THEN 1 ELSE 0 END
         FROM catalogue_project p
         LEFT JOIN catalogue_projectstatus s ON s.project_id = p.id AND s.to_serial IS NULL
@@ -143,9 +245,8 @@ def _marks(values: list[int]) -> str:
 
 
 def shape_of(index: Index) -> tuple[str, int]:
-    """What a page of an index depends on besides its projects: its audience and its newest layer."""
-    newest = Layer.objects.order_by("-id").values_list("id", flat=True).first()
-    return index.audience, newest or 0
+    """What a page of an index depends on besides its projects: its audience, and when it was last made up anew."""
+    return index.audience, index.shaped
 
 
 def living_project(name: str) -> Project | None:

@@ -14,13 +14,16 @@ from typing import Any
 
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 
+from packhouse.catalogue import listings
 from packhouse.catalogue.activity.models import SearchDocument
 from packhouse.catalogue.composition import owning_layer
+from packhouse.catalogue.listings import was_living
 from packhouse.catalogue.models import (
     File,
     FileDescription,
     Index,
     Invitation,
+    JournalEntry,
     Placement,
     Project,
     ProjectStatus,
@@ -30,7 +33,9 @@ from packhouse.catalogue.models import (
     Yank,
 )
 from packhouse.domain.listing import Status
+from packhouse.domain.moments import AsOf
 from packhouse.domain.project_json import FileFacts, ProjectFacts, ReleaseFacts
+from packhouse.domain.serving import Policy
 from packhouse.domain.versions import sort_key
 
 OWNERS_FIRST = "-role"  # "owner" sorts after "maintainer"
@@ -44,20 +49,22 @@ def find_project(index: str, name: str) -> Project | None:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """A project, and the index whose own files of it are shown."""
+    """A project, the index whose own files of it are shown, and the policies that have a say in which."""
 
     project: Project
     index: str
+    policies: tuple[Policy, ...] = ()
 
 
-def answering(index: str, name: str) -> Answering | None:
-    """The living project that an index knows, by itself or by what it is made of."""
+def answering(index: str, name: str, as_of: AsOf | None = None) -> Answering | None:
+    """The living project that an index knows (or knew), by itself or by what it is made of."""
     row = Index.objects.filter(name=index).only("id").first()
-    project = Project.objects.filter(name=name, deleted_serial=None).first()
-    owner = owning_layer(row.pk, project.name) if row and project else None
+    project = Project.objects.filter(name=name).first()
+    owner = owning_layer(row.pk, project.name, as_of) if row and project else None
     if project is None or owner is None or not owner.own:
         return None
-    return Answering(project, Index.objects.values_list("name", flat=True).get(pk=owner.index_id))
+    lives = project.deleted_serial is None if as_of is None else was_living(name, as_of)
+    return Answering(project, owner.name, owner.speaking) if lives else None
 
 
 def digest_of_file(answering: Answering, filename: str) -> str | None:
@@ -74,14 +81,18 @@ def status_of(project: Project) -> tuple[Status, str]:
     return (Status(row[0]), row[1]) if row else (Status.ACTIVE, "")
 
 
-def project_facts(index: str, project: Project, *, even_quarantined: bool = False) -> ProjectFacts:
-    """Everything the pages and the JSON API tell of a project, releases ascending; no files while quarantined.
+def project_facts(
+    index: str, project: Project, *, even_quarantined: bool = False, as_of: AsOf | None = None
+) -> ProjectFacts:
+    """Everything that can be told of a project in an index, releases ascending; no files while quarantined.
+
+    Policy has not judged it: see `services.serving`.
 
     Core metadata of all files comes along, descriptions do not: see `with_description`.
     """
-    status, _reason = status_of(project)
+    status, _reason = listings.status_of(project.pk, as_of)
     hidden = status is Status.QUARANTINED and not even_quarantined
-    rows = [] if hidden else list(_placed(index, project))
+    rows = [] if hidden else list(_placed(index, project, as_of))
     by_release: dict[str, list[FileFacts]] = {}
     for row in rows:
         by_release.setdefault(row["file__release__version"], []).append(_file(row))
@@ -90,7 +101,8 @@ def project_facts(index: str, project: Project, *, even_quarantined: bool = Fals
         for version, files in sorted(by_release.items(), key=lambda item: sort_key(item[0]))
     )
     people = tuple((role.capitalize(), user) for role, user in project_people(project.name))
-    return ProjectFacts(project.name, project.display_name, project.serial, releases, people)
+    serial = project.serial if as_of is None else listings.serial_at(project.name, as_of)
+    return ProjectFacts(project.name, project.display_name, serial, releases, people)
 
 
 def _names(text: str) -> list[str]:
@@ -103,13 +115,21 @@ _FIELDS = _names(
 )
 
 
-def _placed(index: str, project: Project) -> Iterable[dict[str, Any]]:
+def _placed(index: str, project: Project, as_of: AsOf | None) -> Iterable[dict[str, Any]]:
     rows: Iterable[dict[str, Any]] = (
-        Placement.objects.filter(index__name=index, project=project, to_serial=None)
-        .annotate(yanked=Max("file__yanks__reason", filter=Q(file__yanks__to_serial=None)))
+        Placement.objects.filter(_held("", as_of), index__name=index, project=project, file__purged_serial=None)
+        .annotate(yanked=Max("file__yanks__reason", filter=_held("file__yanks__", as_of)))
         .values("yanked", *(f"file__{name}" for name in _FIELDS))
     )
     return rows
+
+
+def _held(prefix: str, as_of: AsOf | None) -> Q:
+    """The condition that a row with serials holds, now or at a past moment."""
+    if as_of is None:
+        return Q(**{f"{prefix}to_serial": None})
+    later = Q(**{f"{prefix}to_serial": None}) | Q(**{f"{prefix}to_serial__gt": as_of.serial})
+    return later & Q(**{f"{prefix}from_serial__lte": as_of.serial})
 
 
 def _file(row: dict[str, Any]) -> FileFacts:
@@ -180,7 +200,7 @@ class NewRelease:
 
 
 def newest_releases(
-    indexes: Iterable[str], count: int, project: str = "", *, even_quarantined: bool = False
+    indexes: Iterable[str], count: int, project: str = "", *, even_quarantined: bool = False, offset: int = 0
 ) -> list[NewRelease]:
     """The newest releases that have a file in these indexes now, newest first; of one project when named."""
     placed = Placement.objects.filter(index__name__in=indexes, file__release=OuterRef("pk"), to_serial=None)
@@ -191,7 +211,7 @@ def newest_releases(
         releases = releases.filter(~Exists(_quarantined("project")))
     if project:
         releases = releases.filter(project__name=project)
-    rows = list(releases.select_related("project").order_by("-created_serial")[:count])
+    rows = list(releases.select_related("project").order_by("-created_serial")[offset : offset + count])
     core = _first_metadata([row.pk for row in rows])
     return [
         NewRelease(
@@ -298,3 +318,9 @@ def yanked_files(project: Project) -> dict[str, str]:
     """Filename -> reason of the files yanked now."""
     rows = Yank.objects.filter(file__project=project, to_serial=None).annotate(filename=F("file__filename"))
     return dict(rows.values_list("filename", "reason"))
+
+
+def entries_of_index(index: str, count: int) -> list[JournalEntry]:
+    """The newest journal entries about an index itself, newest first."""
+    about = JournalEntry.objects.filter(index_name=index, project="")
+    return list(about.order_by("-serial")[:count])

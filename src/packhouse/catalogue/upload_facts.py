@@ -23,6 +23,7 @@ class IndexFacts:
     right: IndexRight
     audience: str
     rules: dict[str, Any]
+    shaped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class UploadFacts:
 
 
 _INDEX = """
-SELECT i.id, i.read, i.audience,
+SELECT i.id, i.read, i.audience, i.shaped,
        EXISTS (SELECT 1 FROM catalogue_indexgrant g WHERE g.index_id = i.id AND g.user_id = %s),
        EXISTS (SELECT 1 FROM catalogue_indexrule r WHERE r.index_id = i.id AND r.to_serial IS NULL)
 FROM catalogue_index i WHERE i.name = %s
@@ -99,7 +100,8 @@ SELECT p.id, p.display_name, p.deleted_serial IS NOT NULL, p.serial, p.modified,
        (SELECT r.role FROM catalogue_role r WHERE r.project_id = p.id AND r.user_id = %s),
        EXISTS (SELECT 1 FROM catalogue_role r WHERE r.project_id = p.id AND r.role = 'owner'),
        s.status, s.reason,
-       EXISTS (SELECT 1 FROM catalogue_placement l WHERE l.index_id = %s AND l.project_id = p.id)
+       EXISTS (SELECT 1 FROM catalogue_placement l WHERE l.index_id = %s AND l.project_id = p.id
+               AND (l.to_serial IS NULL OR NOT l.taken_back))
 FROM catalogue_project p
 LEFT JOIN catalogue_projectstatus s ON s.project_id = p.id AND s.to_serial IS NULL
 WHERE p.name = %s
@@ -131,11 +133,11 @@ def index_facts(name: str, user_id: int | None) -> IndexFacts | None:
     row = fetch_one(_INDEX, user_id or 0, name)
     if row is None:
         return None
-    index_id, read, audience, granted, has_rules = row
+    index_id, read, audience, shaped, granted, has_rules = row
     rules = {key: read_json(value) for key, value in fetch(_RULES, index_id)} if has_rules else {}
     mode = ReadMode(read)
     right = IndexRight(name, mode, granted=bool(granted) and mode is ReadMode.CLOSED)
-    return IndexFacts(index_id, name, right, audience, rules)
+    return IndexFacts(index_id, name, right, audience, rules, shaped)
 
 
 _ABOVE = """

@@ -72,7 +72,7 @@ def show(name: str, data: str | None) -> None:
     found = find_index(name)
     click.echo(f"name\t{found.name}\nread\t{found.read}")
     for layer in layers_of(name):
-        click.echo(f"layer\t{layer.kind}{':' if layer.target else ''}{layer.target}")
+        click.echo(f"layer\t{layer.spelled}")
     for reader in readers_of(name):
         click.echo(f"reader\t{reader}")
     state = rules_in_force(name)
@@ -80,8 +80,40 @@ def show(name: str, data: str | None) -> None:
     for rule in state.rules:
         origin = "set on this index" if rule.is_set else f"profile {state.profile}"
         click.echo(f"rule\t{rule.key} = {rule.value}\t{origin}")
+    for rule in state.serving:
+        click.echo(f"rule\t{rule.key} = {rule.value}\t{'set on this index' if rule.is_set else 'the default'}")
     for key, value in state.others:
         click.echo(f"rule\t{key} = {value}")
+
+
+@index.command()
+@click.argument("name")
+@click.argument("action", type=click.Choice(["add", "remove", "move"]))
+@click.argument("layer", metavar="KIND:NAME")
+@click.option("--at", "place", type=click.IntRange(min=1), help="Its place, 1 is the first [add: the last].")
+@data_option
+def layer(name: str, action: str, layer: str, place: int | None, data: str | None) -> None:
+    """Change what the index NAME is made of, from now on: `own`, `index:NAME` or `upstream:NAME`.
+
+    The first layer that knows a project answers for it alone. States of the past keep the layers of their time.
+    """
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services.indexes import LayerSpec, add_layer, layers_of, move_layer, remove_layer
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+
+    wanted = LayerSpec.parse(layer)
+    if action == "remove":
+        remove_layer(COMMAND, name, wanted, clock=now)
+    elif action == "add":
+        add_layer(COMMAND, name, wanted, None if place is None else place - 1, clock=now)
+    elif place is None:
+        raise click.UsageError("move needs --at PLACE.")
+    else:
+        move_layer(COMMAND, name, wanted, place - 1, clock=now)
+    click.echo(f"The index {name} is made of {', '.join(one.spelled for one in layers_of(name))} now.")
 
 
 @index.command()
@@ -90,10 +122,11 @@ def show(name: str, data: str | None) -> None:
 @click.argument("value")
 @data_option
 def rule(name: str, key: str, value: str, data: str | None) -> None:
-    """Set the rule KEY of the index NAME to VALUE from the next upload on.
+    """Set the rule KEY of the index NAME to VALUE, from the next upload or page on.
 
     KEY is a rule that `packhouse index show` lists, or `profile` (private or strict). VALUE is yes or no, a number, a
-    size (100MB, 2GiB), none, names with commas, or `default` for what the profile says.
+    size (100MB, 2GiB), an age (7d, 12h), none, names (with versions for what is served: urllib3<2), off, warn or
+    enforce, or `default` for what the profile says.
     """
     from packhouse import bootstrap, config
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "delete": "Delete a project, a release or a file from every index.",
     "status": "Set the status of PROJECT: an archived one takes no uploads, a quarantined one shows no files.",
     "index": "Make and show indexes, set their rules, and say who may read them.",
+    "explain": "Say what an index shows of the project NAME, and why.",
     "gc": "Remove stored bytes that nothing names, abandoned temporary files and ended sessions.",
     "verify": "Compare all that is kept: stored files with their digests, rows with their files, the journal.",
     "backup": "Write databases, stored files, signing key and settings into one FILE, beside a running server.",

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
+from packhouse.domain import serving
 from packhouse.domain.names import LONGEST_NAME, is_valid_name, normalize
 from packhouse.domain.policy import NO_LIMIT, PRIVATE, PROFILES, Profile
 from packhouse.domain.wording import shown
@@ -72,7 +73,23 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "needs_two_factor": Rule("Publishing needs a second factor."),
     }
 )
-"""Every rule by its key, in the order they are listed in."""
+"""Every rule of uploads by its key, in the order they are listed in."""
+
+_PICKS = "name versions: requests, urllib3<2, acme-*"
+SERVING_RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        serving.MINIMUM_AGE: Rule("Files are served from this age on: 7d, 12h; none: at once."),
+        "minimum_age_mode": Rule("What minimum_age does.", choices=tuple(serving.Mode)),
+        serving.EXEMPT: Rule(f"Releases that minimum_age leaves alone, by {_PICKS}."),
+        serving.ALLOW: Rule(f"The only releases that are served, by {_PICKS}; none: all."),
+        "allow_mode": Rule("What allow does.", choices=tuple(serving.Mode)),
+        serving.DENY: Rule(f"Releases that are not served, by {_PICKS}."),
+        "deny_mode": Rule("What deny does.", choices=tuple(serving.Mode)),
+    }
+)
+"""Every rule of what an index serves; each holds for the page, the JSON documents, the metadata and the file alike."""
+
+_MOST_PICKS = 5000
 
 
 def read_rule(key: str, text: str) -> Any:
@@ -83,16 +100,19 @@ def read_rule(key: str, text: str) -> Any:
     text = text.strip()
     if key == PROFILE:
         return _choice(key, text, tuple(PROFILES))
-    rule = RULES.get(key)
+    rule = RULES.get(key) or SERVING_RULES.get(key)
     if rule is None:
-        near = get_close_matches(key, [PROFILE, *RULES], 1)
+        keys = [PROFILE, *RULES, *SERVING_RULES]
+        near = get_close_matches(key, keys, 1)
         hint = f"did you mean {near[0]}? Expected" if near else "expected"
-        message = f"There is no rule {shown(key)}; {hint} one of: {', '.join([PROFILE, *RULES])}."
+        message = f"There is no rule {shown(key)}; {hint} one of: {', '.join(keys)}."
         raise refuse(Kind.INVALID, "rule-unknown", message, "rule")
     if text.lower() == DEFAULT:
         return None
     if rule.choices:
         return _choice(key, text, rule.choices)
+    if key in SERVING_RULES:
+        return _age(key, text) if key == serving.MINIMUM_AGE else _picks(key, text)
     default = getattr(PRIVATE, key)
     if isinstance(default, bool):
         return _yes_or_no(key, text)
@@ -125,6 +145,29 @@ def _names(key: str, text: str) -> list[str]:
     if len(names) > _MOST_NAMES:
         raise _wrong(key, f"{len(names)} names", f"at most {_MOST_NAMES} names")
     return sorted({normalize(name) for name in names})
+
+
+def _age(key: str, text: str) -> int | None:
+    if text.lower() == NO_LIMIT:
+        return None
+    try:
+        return serving.read_age(text) or None
+    except ValueError:
+        raise _wrong(key, text, "an age such as 7d or 12h of at most ten years, or none") from None
+
+
+def _picks(key: str, text: str) -> list[str] | None:
+    if text.lower() == NO_LIMIT:
+        return None
+    picks = serving.split_picks(text)
+    for pick in picks or [""]:
+        try:
+            serving.read_pick(pick)
+        except ValueError:
+            raise _wrong(key, pick, "projects, with versions where wanted (urllib3<2, acme-*), or none") from None
+    if len(picks) > _MOST_PICKS:
+        raise _wrong(key, f"{len(picks)} releases", f"at most {_MOST_PICKS}")
+    return sorted({serving.spell_pick(serving.read_pick(pick)) for pick in picks})
 
 
 def _number(key: str, text: str, rule: Rule, *, may_be_none: bool) -> int | str:
@@ -163,6 +206,13 @@ def _spoken_size(value: int) -> str:
         if value and value % factor == 0:
             return f"{value // factor} {unit}"
     return str(value)
+
+
+def serving_value(key: str, value: Any) -> str:
+    """The value of a rule of what is served as it is stored (None: not set), in words."""
+    if key in SERVING_RULES and SERVING_RULES[key].choices:
+        return str(value or serving.Mode.ENFORCE)
+    return serving.spell_age(value) if key == serving.MINIMUM_AGE and type(value) is int else spoken(value)
 
 
 def value_of(profile: Profile, key: str) -> str:

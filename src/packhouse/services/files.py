@@ -6,11 +6,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from packhouse.catalogue.composition import owning_layer
+from django.db.models import Q
+
+from packhouse.catalogue.composition import Owner, owning_layer
 from packhouse.catalogue.listings import status_of
 from packhouse.catalogue.models import File, Index, Placement
+from packhouse.domain import serving
 from packhouse.domain.listing import Status
-from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.domain.moments import AsOf
+from packhouse.domain.serving import Subject, Verdict, judge
+from packhouse.errors import Fault, Kind, PackhouseError, refuse
 from packhouse.services.access import missing_index
 
 
@@ -30,22 +35,24 @@ class OfferedFile:
     serial: int
 
 
-def offered_file(index_name: str, sha256: str, filename: str, *, metadata: bool = False) -> OfferedFile:
-    """The file at an address of an index; `metadata`: its core metadata is asked for.
+def offered_file(
+    index_name: str, sha256: str, filename: str, *, metadata: bool = False, now: datetime, as_of: AsOf | None = None
+) -> OfferedFile:
+    """The file at an address of an index at the moment `now`, or as of a past one; `metadata`: its core metadata.
 
-    Raises MISSING for what the index does not have now, FORBIDDEN for a file of a quarantined project.
+    Raises MISSING for what the index does not have, FORBIDDEN for what it does not serve, GONE for what was purged.
     """
     index = Index.objects.filter(name=index_name).first()
     if index is None:
         raise missing_index(index_name)
-    file = File.objects.select_related("project").filter(filename=filename, sha256=sha256).first()
-    if file is None or not _is_placed(index, file):
+    file = File.objects.select_related("project", "release").filter(filename=filename, sha256=sha256).first()
+    owner = None if file is None else owning_layer(index.pk, file.project.name, as_of)
+    if file is None or owner is None or not owner.own or not _is_placed(owner, file, as_of):
         raise _missing(filename)
-    status, reason = status_of(file.project_id)
-    if status is Status.QUARANTINED:
-        why = f" ({reason})" if reason else ""
-        message = f"The project {file.project.name!r} is quarantined{why}; its files are not served."
-        raise refuse(Kind.FORBIDDEN, "project-quarantined", message)
+    if file.purged_serial is not None:
+        message = f"The file {filename!r} was purged from this server; it will not come back."
+        raise refuse(Kind.GONE, "file-purged", message)
+    _demand_served(file, owner, now if as_of is None else as_of.at, as_of)
     served = file.metadata_sha256 if file.metadata_served and file.metadata_sha256 else None
     if metadata and served is None:
         raise _missing(f"{filename}.metadata")
@@ -60,14 +67,44 @@ def offered_file(index_name: str, sha256: str, filename: str, *, metadata: bool 
     )
 
 
-def _is_placed(index: Index, file: File) -> bool:
-    """Whether the layer of the index that answers for the project has the file now."""
-    if file.project.deleted_serial is not None:
+def _is_placed(owner: Owner, file: File, as_of: AsOf | None) -> bool:
+    """Whether the layer that answers for the project has (or had) the file."""
+    if file.project.deleted_serial is not None and as_of is None:
         return False
-    owner = owning_layer(index.pk, file.project.name)
-    if owner is None or not owner.own:
-        return False
-    return Placement.objects.filter(index_id=owner.index_id, file=file, to_serial=None).exists()
+    placed = Placement.objects.filter(index_id=owner.index_id, file=file)
+    if as_of is None:
+        return placed.filter(to_serial=None).exists()
+    ended = Q(to_serial=None) | Q(to_serial__gt=as_of.serial)
+    return placed.filter(ended, from_serial__lte=as_of.serial).exists()
+
+
+CODES = {
+    serving.QUARANTINE: "project-quarantined",
+    serving.HELD: "file-held",
+    serving.DENY: "file-denied",
+    serving.ALLOW: "file-not-allowed",
+    serving.MINIMUM_AGE: "file-too-new",
+}
+"""The code of a refusal by each rule."""
+
+
+def _demand_served(file: File, owner: Owner, now: datetime, as_of: AsOf | None) -> None:
+    verdict = judge(subject_of(file, status_of(file.project_id, as_of)), owner.speaking, now)
+    if not verdict.served:
+        raise refusal_of(verdict)
+
+
+def subject_of(file: File, status: tuple[Status, str]) -> Subject:
+    """A file of ours as the one decision wants it: published is when it was uploaded here."""
+    at = file.uploaded_at
+    return Subject(file.project.name, file.release.version, at, at, status[0], status[1])
+
+
+def refusal_of(verdict: Verdict) -> PackhouseError:
+    """The refusal of a file, with every reason there is."""
+    return PackhouseError(
+        Kind.FORBIDDEN, *(Fault(CODES[finding.rule], finding.reason, "file") for finding in verdict.against)
+    )
 
 
 def _missing(filename: str) -> PackhouseError:

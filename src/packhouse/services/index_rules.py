@@ -8,7 +8,7 @@ from typing import Any
 
 from packhouse.domain.permissions import Action, Identity, may
 from packhouse.domain.policy import PRIVATE
-from packhouse.domain.rules import PROFILE, RULES, read_rule, spoken, value_of
+from packhouse.domain.rules import PROFILE, RULES, SERVING_RULES, read_rule, serving_value, spoken, value_of
 from packhouse.services import access
 from packhouse.services.indexes import base_profile, find_index, profile_from, rules_of, set_rule
 from packhouse.services.journal import Actor, Clock, write
@@ -28,12 +28,16 @@ class RuleState:
 
 @dataclass(frozen=True, slots=True)
 class RulesOfIndex:
-    """The profile of an index, whether it was chosen, every rule, and what else is set on it (key, value)."""
+    """The profile of an index, whether it was chosen, every rule, and what else is set on it (key, value).
+
+    `serving` are the rules of what it serves, which follow no profile.
+    """
 
     profile: str
     profile_is_set: bool
     rules: tuple[RuleState, ...]
     others: tuple[tuple[str, str], ...]
+    serving: tuple[RuleState, ...] = ()
 
 
 def rules_in_force(name: str) -> RulesOfIndex:
@@ -45,8 +49,19 @@ def rules_in_force(name: str) -> RulesOfIndex:
         RuleState(key, value_of(now, key), value_of(base, key), key in rules, rule.about, _choices(key))
         for key, rule in RULES.items()
     )
-    others = tuple((key, spoken(value)) for key, value in sorted(rules.items()) if key not in {PROFILE, *RULES})
-    return RulesOfIndex(base.name, PROFILE in rules, states, others)
+    known = {PROFILE, *RULES, *SERVING_RULES}
+    others = tuple((key, spoken(value)) for key, value in sorted(rules.items()) if key not in known)
+    return RulesOfIndex(base.name, PROFILE in rules, states, others, _serving(rules))
+
+
+def _serving(rules: dict[str, Any]) -> tuple[RuleState, ...]:
+    """The rules of what is served; no profile has any."""
+    return tuple(
+        RuleState(
+            key, serving_value(key, rules.get(key)), serving_value(key, None), key in rules, rule.about, rule.choices
+        )
+        for key, rule in SERVING_RULES.items()
+    )
 
 
 def _choices(key: str) -> tuple[str, ...]:
@@ -66,7 +81,7 @@ def change_rule(actor: Actor, name: str, key: str, text: str, *, clock: Clock) -
         state = rules_in_force(name)
     if key == PROFILE:
         return state.profile
-    return next(rule.value for rule in state.rules if rule.key == key)
+    return next(rule.value for rule in (*state.rules, *state.serving) if rule.key == key)
 
 
 def change_rules_as(identity: Identity, name: str, changes: dict[str, str], *, clock: Clock) -> int:

@@ -12,10 +12,12 @@ from typing import Any
 from packhouse.catalogue.models import Index, IndexGrant, IndexRule, Layer, Page, User
 from packhouse.catalogue.upload_facts import directly_above, index_facts
 from packhouse.config import Settings
+from packhouse.domain import serving
 from packhouse.domain.permissions import ReadMode
 from packhouse.domain.policy import PRIVATE, PROFILES, Profile
 from packhouse.domain.rules import PROFILE
 from packhouse.errors import Kind, refuse
+from packhouse.services import pages
 from packhouse.services.access import missing_index
 from packhouse.services.journal import COMMAND, Actor, Clock, Entry, Fact, Moment, bump_access, record, take, write
 from packhouse.services.resources import now
@@ -43,6 +45,11 @@ class LayerSpec:
         """Read `KIND:NAME` or `own`."""
         kind, _, target = text.partition(":")
         return cls(kind.strip(), target.strip())
+
+    @property
+    def spelled(self) -> str:
+        """The layer as it is typed."""
+        return f"{self.kind}:{self.target}" if self.target else self.kind
 
 
 def ensure_main(clock: Clock = now, actor: Actor = COMMAND) -> Index:
@@ -125,6 +132,66 @@ def _write_layers(index: Index, layers: tuple[LayerSpec, ...], moment: Moment) -
         Layer(index=index, position=place, kind=layer.kind, target=layer.target, from_serial=moment.first)
         for place, layer in enumerate(layers)
     )
+
+
+def set_layers(actor: Actor, name: str, layers: Iterable[LayerSpec], *, clock: Clock) -> bool:
+    """Say what an index is made of from now on; False when it is made of that already.
+
+    Raises INVALID for layers that make no sense, MISSING for an unknown index. Its pages, and those of the indexes
+    above, go in the same transaction.
+    """
+    wanted = tuple(layers)
+    with write():
+        index = find_index(name)
+        before = layers_of(name)
+        if list(wanted) == before:
+            return False
+        if not wanted:
+            message = f"The index {name!r} needs at least one layer; add one before the last is taken away."
+            raise refuse(Kind.INVALID, "layer-last", message, "layer")
+        _check_layers(name, wanted)
+        moment = take(1, clock)
+        _now(Layer).filter(index=index).update(to_serial=moment.first)
+        _write_layers(index, wanted, moment)
+        detail = {"layers": [layer.spelled for layer in wanted], "before": [layer.spelled for layer in before]}
+        record(moment, actor, [Entry(Fact.INDEX_LAYERS_SET, index=name, detail=detail)])
+        pages.reshape(name, moment, indexes_above(name))
+    return True
+
+
+def add_layer(actor: Actor, name: str, layer: LayerSpec, place: int | None = None, *, clock: Clock) -> None:
+    """Add a layer at a place (0 is the first), or as the last."""
+    with write():
+        layers = layers_of(name)
+        layers.insert(len(layers) if place is None else place, layer)
+        set_layers(actor, name, layers, clock=clock)
+
+
+def remove_layer(actor: Actor, name: str, layer: LayerSpec, *, clock: Clock) -> None:
+    """Take a layer away; raises MISSING when the index is not made of it."""
+    with write():
+        layers = _layers_with(name, layer)
+        layers.remove(layer)
+        set_layers(actor, name, layers, clock=clock)
+
+
+def move_layer(actor: Actor, name: str, layer: LayerSpec, place: int, *, clock: Clock) -> None:
+    """Move a layer to a place (0 is the first); raises MISSING when the index is not made of it."""
+    with write():
+        layers = _layers_with(name, layer)
+        layers.remove(layer)
+        layers.insert(place, layer)
+        set_layers(actor, name, layers, clock=clock)
+
+
+def _layers_with(name: str, layer: LayerSpec) -> list[LayerSpec]:
+    find_index(name)
+    layers = layers_of(name)
+    if layer not in layers:
+        made = ", ".join(one.spelled for one in layers)
+        message = f"The index {name!r} has no layer {layer.spelled!r}; it is made of {made}."
+        raise refuse(Kind.MISSING, "layer-unknown", message, "layer")
+    return layers
 
 
 def indexes_below_all(names: Iterable[str]) -> set[str]:
@@ -229,6 +296,8 @@ def set_rule(actor: Actor, name: str, key: str, value: Any, *, clock: Clock) -> 
             IndexRule.objects.create(index=index, key=key, value=value, from_serial=moment.first)
         detail = {"key": key, "value": value, "before": None if row is None else row.value}
         record(moment, actor, [Entry(Fact.INDEX_RULE_SET, index=name, detail=detail)])
+        if key in serving.KEYS:
+            pages.reshape(name, moment, indexes_above(name))
 
 
 def rules_of(name: str) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.db.models import Max
 
 from packhouse.catalogue.listings import has_more_files, living_project, project_shown, root_shown, shape_of
 from packhouse.catalogue.models import Counter, Index, Page, Project
@@ -81,7 +84,7 @@ def refresh(
     """
     at_once = not has_more_files(index.pk, project.pk, most)
     if at_once:
-        _store(project_pages(index, project))
+        _store(project_pages(index, project, moment.at))
     drop(index.name, moment, project.name, above, own_project=not at_once, names=names)
 
 
@@ -90,6 +93,18 @@ def refresh_everywhere(project: Project, moment: Moment, *, names: bool = False)
     Page.objects.filter(project=project.name).delete()
     touched = list(Index.objects.values_list("name", flat=True))
     _touch_roots(touched, moment, names=names)
+
+
+def reshape(name: str, moment: Moment, above: Iterable[str]) -> None:
+    """Drop every page of an index and those above, whose layers or policy changed; in the same transaction."""
+    touched = [name, *above]
+    newest = Project.objects.aggregate(newest=Max("modified"))["newest"] or 0
+    for index in Index.objects.filter(name__in=touched):
+        # Later than any page of before, so that no validator of one fits a page of after.
+        index.shaped = max(index.shaped, newest, int(moment.at.timestamp())) + 1
+        index.save(update_fields=["shaped"])
+    Page.objects.filter(index_name__in=touched).delete()
+    _touch_roots(touched, moment, names=True)
 
 
 def drop(
@@ -119,9 +134,11 @@ def names_page(index: str, serial: int) -> domain.Page:
     )
 
 
-def project_pages(index: Index, project: Project, kinds: Iterable[str] = _PROJECT_KINDS) -> list[domain.Page]:
-    """The pages of a living project in an index; [] when it shows nothing of it."""
-    shown = project_shown(index, project)
+def project_pages(
+    index: Index, project: Project, moment: datetime, kinds: Iterable[str] = _PROJECT_KINDS
+) -> list[domain.Page]:
+    """The pages of a living project in an index at a moment, now; [] when it shows nothing of it."""
+    shown = project_shown(index, project, moment)
     if shown is None:
         return []
     return [
@@ -133,6 +150,7 @@ def project_pages(index: Index, project: Project, kinds: Iterable[str] = _PROJEC
             serial=shown.listing.serial,
             modified=shown.modified,
             audience=index.audience,
+            valid_until=None if shown.valid_until is None else shown.valid_until.timestamp(),
         )
         for kind in kinds
     ]
@@ -208,7 +226,7 @@ def _make(index_name: str, project: str, kind: str, clock: Clock) -> domain.Page
         index = Index.objects.filter(name=index_name).first()
         if index is None:
             return None
-        draft = _draft(index, project, kind)
+        draft = _draft(index, project, kind, clock())
         if draft is None:
             _keep_names(index)
             return None
@@ -223,10 +241,10 @@ def _make(index_name: str, project: str, kind: str, clock: Clock) -> domain.Page
     return page
 
 
-def drawn(index_name: str, project: str, kind: str) -> domain.Page | None:
+def drawn(index_name: str, project: str, kind: str, clock: Clock = now) -> domain.Page | None:
     """The page as what is known now makes it, whatever is stored; None when nothing is shown there."""
     index = Index.objects.filter(name=index_name).first()
-    draft = None if index is None else _draft(index, project, kind)
+    draft = None if index is None else _draft(index, project, kind, clock())
     return None if draft is None else draft.page
 
 
@@ -246,18 +264,18 @@ class _Draft:
     unmoved: Callable[[Index], bool]
 
 
-def _draft(index: Index, project: str, kind: str) -> _Draft | None:
+def _draft(index: Index, project: str, kind: str, moment: datetime) -> _Draft | None:
     if kind == NAMES:
         page = names_page(index.name, index.names_serial)
         return _Draft(page, lambda current: current.names_serial == index.names_serial)
-    return _draft_project(index, project, kind) if project else _draft_root(index, kind)
+    return _draft_project(index, project, kind, moment) if project else _draft_root(index, kind)
 
 
-def _draft_project(index: Index, name: str, kind: str) -> _Draft | None:
+def _draft_project(index: Index, name: str, kind: str, moment: datetime) -> _Draft | None:
     shape, project = shape_of(index), living_project(name)
     if project is None:
         return None
-    pages, serial = project_pages(index, project, (kind,)), project.serial
+    pages, serial = project_pages(index, project, moment, (kind,)), project.serial
     same = Project.objects.filter(pk=project.pk, serial=serial, deleted_serial=None)
     return _Draft(pages[0], lambda current: shape_of(current) == shape and same.exists()) if pages else None
 
@@ -279,7 +297,7 @@ def _draft_root(index: Index, kind: str) -> _Draft:
 def _keep_names(index: Index) -> None:
     """See to it that the row by which a 404 is remembered is there."""
     if stored_page(index.name, "", NAMES) is None:
-        draft = _draft(index, "", NAMES)
+        draft = _draft(index, "", NAMES, now())
         if draft is not None:
             with suppress(PackhouseError):  # a full disk keeps nobody from reading
                 _store_if(index, draft, now)

@@ -67,7 +67,8 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
         resources.hook("s11")
         known = case.facts.project
         appeared = known is None or known.deleted or not known.in_index
-        index = Index(pk=case.facts.index.index_id, name=index_name, audience=case.facts.index.audience)
+        facts = case.facts.index
+        index = Index(pk=facts.index_id, name=index_name, audience=facts.audience, shaped=facts.shaped)
         pages.refresh(index, project, moment, indexes_above(index_name), names=appeared)
         resources.hook("s12")
     return True

@@ -22,7 +22,7 @@ from packhouse.catalogue.models import Index, JournalEntry, Placement, Project
 from packhouse.domain.permissions import Action, Identity, may
 from packhouse.domain.project_json import FileFacts, ProjectFacts, latest_release
 from packhouse.domain.searching import exact_name, grams, slips, spellings, words_of
-from packhouse.services import access
+from packhouse.services import access, serving
 from packhouse.services.indexes import indexes_below_all
 from packhouse.services.journal import last_serial
 from packhouse.services.resources import now
@@ -53,6 +53,7 @@ class Hit:
     summary: str
     released_at: datetime
     near: bool = False
+    index: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def search(
         name=exact_name(query),
         classifiers=chosen,
     )
-    return _answer(question, query, page, per_page)
+    return _as_served(_answer(question, query, page, per_page), index_name)
 
 
 def browse(index_name: str, classifiers: Iterable[str]) -> list[tuple[str, str]]:
@@ -102,7 +103,28 @@ def browse(index_name: str, classifiers: Iterable[str]) -> list[tuple[str, str]]
     follow()
     indexes = tuple(sorted(indexes_below_all([index_name])))
     found = _hits(finder().find(Question(indexes, (), classifiers=chosen), MOST, 0))
+    if serving.has_policy(index_name):
+        found = list(filter(None, (_hit_served(hit, index_name) for hit in found)))
     return sorted((hit.display_name, hit.version) for hit in found)
+
+
+def _as_served(found: Found, index_name: str) -> Found:
+    """What was found, as the index asked serves it: with the latest release it shows, and without what it hides."""
+    if not serving.has_policy(index_name):
+        return found
+    hits = tuple(filter(None, (_hit_served(hit, index_name) for hit in found.hits)))
+    return replace(found, hits=hits, total=found.total - len(found.hits) + len(hits))
+
+
+def _hit_served(hit: Hit, index_name: str) -> Hit | None:
+    served = serving.latest_served(index_name, hit.project, now())
+    if served is None or served[0].index != hit.index:
+        return None
+    release = served[1]
+    if release.version == hit.version:
+        return hit
+    newest = max(one.upload_time for one in release.files)
+    return replace(hit, version=release.version, summary=_text(release.files[0], "summary"), released_at=newest)
 
 
 def _answer(question: Question, query: str, page: int, per_page: int) -> Found:
@@ -138,7 +160,7 @@ def _hits(ids: list[int]) -> list[Hit]:
 
 
 def _hit(row: SearchDocument, *, near: bool = False) -> Hit:
-    return Hit(row.project, row.display_name, row.version, row.summary, row.released_at, near)
+    return Hit(row.project, row.display_name, row.version, row.summary, row.released_at, near, row.index_name)
 
 
 def _near(engine: Finder, question: Question, known: set[str]) -> list[Hit]:

@@ -7,26 +7,38 @@ Changing asks for the password once more, unless it was given a few minutes ago.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
+from packhouse.catalogue import queries
+from packhouse.catalogue.models import JournalEntry
+from packhouse.domain.permissions import ReadMode
 from packhouse.domain.policy import PROFILES
-from packhouse.domain.rules import DEFAULT, PROFILE, read_rule
-from packhouse.errors import PackhouseError
+from packhouse.domain.rules import DEFAULT, PROFILE, SERVING_RULES, read_rule
+from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import index_rules, indexes
+from packhouse.services.administering import as_administrator
 from packhouse.services.index_rules import RulesOfIndex, RuleState
+from packhouse.services.indexes import LayerSpec
+from packhouse.services.journal import Actor
 from packhouse.services.state import state_of
 from packhouse.web import resources
+from packhouse.web.index_forms import IndexForm, LayerForm, ReadForm
 from packhouse.web.reading import web_identity
 
-_LONGEST = 20_000  # characters of one value: a thousand names
+_LONGEST = 200_000  # characters of one value: thousands of names
+ENTRIES = 20
+"""Journal entries that the page of an index shows."""
+ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING})
+"""Refusals that are told in the form they answer."""
 
 
 class RulesForm(forms.Form):
@@ -41,7 +53,7 @@ class RulesForm(forms.Form):
             initial=state.profile,
             help_text="private takes what installs, with warnings; strict refuses what the public index refuses.",
         )
-        for rule in state.rules:
+        for rule in (*state.rules, *state.serving):
             self.fields[rule.key] = _field(rule)
 
     def _clean_fields(self) -> None:
@@ -59,12 +71,13 @@ class RulesForm(forms.Form):
 
 
 def _field(rule: RuleState) -> forms.Field:
+    usual = "default" if rule.key in SERVING_RULES else "profile"
     if rule.choices:
-        choices = [("", f"{rule.profile_value} (profile)"), *((choice, choice) for choice in rule.choices)]
+        choices = [("", f"{rule.profile_value} ({usual})"), *((choice, choice) for choice in rule.choices)]
         return forms.ChoiceField(
             label=rule.key, choices=choices, initial=rule.value if rule.is_set else "", required=False
         )
-    placeholder = {"placeholder": f"{rule.profile_value} (profile)", "autocomplete": "off"}
+    placeholder = {"placeholder": f"{rule.profile_value} ({usual})", "autocomplete": "off"}
     return forms.CharField(
         label=rule.key,
         initial=rule.value if rule.is_set else "",
@@ -79,41 +92,147 @@ def state(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/state.html", {"state": state_of(resources.get().settings)})
 
 
+@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
 def index_list(request: HttpRequest) -> HttpResponse:
-    """`/admin/indexes/`: every index, who may read it, its profile."""
+    """`/admin/indexes/`: every index, who may read it, what it is made of; making one."""
+    form = IndexForm(request.POST or None)
+    if request.method == "POST" and did(form, lambda: _make_index(request, form)):
+        return redirect("admin-index", form.cleaned_data["name"])
     rows = [_row(index.name, index.read) for index in indexes.list_indexes()]
-    return TemplateResponse(request, "admin/indexes.html", {"indexes": rows})
+    return TemplateResponse(request, "admin/indexes.html", {"indexes": rows, "form": form})
+
+
+def _make_index(request: HttpRequest, form: IndexForm) -> None:
+    clock, data = resources.get().clock, form.cleaned_data
+    read = ReadMode(data["read"])
+    as_administrator(
+        web_identity(request),
+        lambda actor: indexes.create_index(actor, data["name"], read, form.wanted(), clock=clock),
+        clock=clock,
+    )
+    messages.success(request, f"Made the index {data['name']}, at /index/{data['name']}/simple/.")
 
 
 def _row(name: str, read: str) -> dict[str, Any]:
     state = index_rules.rules_in_force(name)
-    counted = Counter(rule.is_set for rule in state.rules)
-    return {"name": name, "read": read, "profile": state.profile, "set": counted[True]}
+    counted = Counter(rule.is_set for rule in (*state.rules, *state.serving))
+    layers = [layer.spelled for layer in indexes.layers_of(name)]
+    return {"name": name, "read": read, "profile": state.profile, "set": counted[True], "layers": layers}
+
+
+def did(form: forms.Form, act: Callable[[], object]) -> bool:
+    """Do it if the form is right; a refusal becomes the form's own error."""
+    if not form.is_valid():
+        return False
+    try:
+        act()
+    except PackhouseError as error:
+        if error.kind not in ANSWERED:
+            raise
+        form.add_error(None, error.message)
+        return False
+    return True
 
 
 @reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
 def index_page(request: HttpRequest, name: str) -> HttpResponse:
-    """`/admin/index/<name>/`: the profile and the rules of an index; setting them."""
+    """`/admin/index/<name>/`: what an index is made of, who may read it, its profile and rules; changing them."""
     index = indexes.find_index(name)
     state = index_rules.rules_in_force(name)
-    form = RulesForm(request.POST or None, state=state)
-    if request.method == "POST" and form.is_valid():
-        clock = resources.get().clock
-        changed = index_rules.change_rules_as(web_identity(request), name, form.changes(), clock=clock)
-        messages.success(request, _said(name, changed))
+    sent = request.POST.get("action", "rules") if request.method == "POST" else ""
+    form = RulesForm(request.POST if sent == "rules" else None, state=state)
+    reading = ReadForm(request.POST if sent == "read" else None, initial={"read": index.read})
+    layering = LayerForm(request.POST if sent == "add" else None, offered=_offered(name))
+    if sent and _changed(request, name, sent, {"rules": form, "read": reading, "add": layering}):
         return redirect("admin-index", name)
     context = {
         "index": {"name": index.name, "read": index.read},
-        "layers": [f"{layer.kind} {layer.target}".strip() for layer in indexes.layers_of(name)],
+        "layers": [layer.spelled for layer in indexes.layers_of(name)],
         "readers": indexes.readers_of(name),
         "others": state.others,
         "form": form,
+        "reading": reading,
+        "layering": layering,
         "rules": [{"field": form[rule.key], "state": rule} for rule in state.rules],
+        "serving": [{"field": form[rule.key], "state": rule} for rule in state.serving],
+        "entries": [_told(entry) for entry in queries.entries_of_index(name, ENTRIES)],
     }
     return TemplateResponse(request, "admin/index.html", context)
+
+
+def _offered(name: str) -> list[LayerSpec]:
+    """The layers an index could get."""
+    others = [LayerSpec("index", one.name) for one in indexes.list_indexes() if one.name != name]
+    known = indexes.layers_of(name)
+    return [layer for layer in (LayerSpec("own"), *others) if layer not in known]
+
+
+def _changed(request: HttpRequest, name: str, sent: str, sheets: dict[str, Any]) -> bool:
+    """Do what was sent; False when a form has to be shown again with what is wrong."""
+    clock, identity = resources.get().clock, web_identity(request)
+    if sent == "rules":
+        form = sheets["rules"]
+        if not form.is_valid():
+            return False
+        changed = index_rules.change_rules_as(identity, name, form.changes(), clock=clock)
+        messages.success(request, _said(name, changed))
+        return True
+    if sent in {"read", "add"}:
+        form = sheets[sent]
+        act = _set_read if sent == "read" else _add_layer
+        done = did(form, lambda: as_administrator(identity, lambda actor: act(actor, name, form), clock=clock))
+        if done:
+            messages.success(request, f"The index {name} is changed, from the next request on.")
+        return done
+    try:
+        as_administrator(identity, lambda actor: _shift_layer(actor, name, sent, request.POST), clock=clock)
+        messages.success(request, f"The index {name} is changed, from the next request on.")
+    except PackhouseError as error:
+        if error.kind not in ANSWERED:
+            raise
+        messages.error(request, error.message)
+    return True
+
+
+def _set_read(actor: Actor, name: str, form: ReadForm) -> None:
+    indexes.set_read(actor, name, ReadMode(form.cleaned_data["read"]), clock=resources.get().clock)
+
+
+def _add_layer(actor: Actor, name: str, form: LayerForm) -> None:
+    layer, place = LayerSpec.parse(form.cleaned_data["layer"]), form.cleaned_data["place"]
+    indexes.add_layer(actor, name, layer, None if place is None else place - 1, clock=resources.get().clock)
+
+
+def _shift_layer(actor: Actor, name: str, sent: str, told: QueryDict) -> None:
+    """Move a layer one place up, or take it away."""
+    layer, clock = LayerSpec.parse(told.get("layer", "")), resources.get().clock
+    if sent == "remove":
+        indexes.remove_layer(actor, name, layer, clock=clock)
+    elif sent == "up":
+        layers = indexes.layers_of(name)
+        place = layers.index(layer) if layer in layers else 0
+        indexes.move_layer(actor, name, layer, max(place - 1, 0), clock=clock)
+    else:
+        raise refuse(Kind.INVALID, "action-unknown", f"There is no action {sent[:30]!r} here; use the buttons.")
+
+
+def _told(entry: JournalEntry) -> dict[str, Any]:
+    """A journal entry in words."""
+    detail = "; ".join(f"{key}: {_words(value)}" for key, value in entry.detail.items() if value not in (None, "", []))
+    return {
+        "serial": entry.serial,
+        "at": entry.at,
+        "kind": entry.kind,
+        "actor": entry.actor or entry.via,
+        "detail": detail,
+    }
+
+
+def _words(value: Any) -> str:
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
 
 
 def _said(name: str, changed: int) -> str:
     if not changed:
         return "Nothing was changed."
-    return f"{changed} rule{'' if changed == 1 else 's'} of {name} changed; the next upload is judged so."
+    return f"{changed} rule{'' if changed == 1 else 's'} of {name} changed, from the next request on."

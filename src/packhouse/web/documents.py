@@ -35,7 +35,7 @@ from packhouse.domain.project_json import (
     render_project,
     render_release,
 )
-from packhouse.services import changelog, downloads
+from packhouse.services import changelog, downloads, serving
 from packhouse.services.indexes import MAIN, indexes_below_all
 from packhouse.web import resources
 from packhouse.web.context import house
@@ -74,7 +74,7 @@ def _json(request: HttpRequest, right: IndexRight, name: str, version: str | Non
 
 
 def _body(request: HttpRequest, index: str, found: queries.Answering, version: str | None) -> bytes | None:
-    facts = queries.project_facts(found.index, found.project)
+    facts = serving.served(found, resources.get().clock()).facts
     shown = latest_release(facts.releases) if version is None else find_release(facts.releases, version)
     if shown is None:
         return None
@@ -148,7 +148,7 @@ def _document(request: HttpRequest, document: _Document, right: IndexRight) -> H
 @reading
 def updates_feed(request: HttpRequest, right: IndexRight) -> HttpResponse:
     """`/rss/updates.xml`: the newest releases."""
-    items = _happenings(queries.newest_releases(_shown_by(right), FEED_ITEMS, even_quarantined=True))
+    items = _happenings(_newest(right, _shown_by(right)))
     return _feed(request, feeds.render_updates(items, _site(request, right), addresses(request, right.name)), right)
 
 
@@ -170,9 +170,14 @@ def releases_feed(request: HttpRequest, right: IndexRight, name: str) -> HttpRes
     if name != found.project.name:
         location = f"../{found.project.name}/releases.xml"
         return make(301, redirect_headers(location, public=right.read is ReadMode.PUBLIC))
-    items = _happenings(queries.newest_releases([found.index], FEED_ITEMS, name, even_quarantined=True))
+    items = _happenings(_newest(right, [found.index], name))
     where = addresses(request, right.name)
     return _feed(request, feeds.render_releases(name, items, _site(request, right), where), right)
+
+
+def _newest(right: IndexRight, indexes: list[str], project: str = "") -> list[queries.NewRelease]:
+    clock = resources.get().clock
+    return serving.newest_served(right.name, indexes, FEED_ITEMS, clock(), project, even_quarantined=True)
 
 
 def _shown_by(right: IndexRight) -> list[str]:

@@ -49,7 +49,7 @@ def _offer(sha256: str, filename: str, index: str, *, public: bool) -> FileOffer
     wanted, metadata = (
         (filename.removesuffix(".metadata"), True) if filename.endswith(".metadata") else (filename, False)
     )
-    found = files.offered_file(index, sha256, wanted, metadata=metadata)
+    found = files.offered_file(index, sha256, wanted, metadata=metadata, now=resources.get().clock())
     modified = int(found.uploaded_at.timestamp())
     blob = found.metadata_sha256 or "" if metadata else found.sha256
     headers = file_headers(

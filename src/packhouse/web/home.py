@@ -16,7 +16,9 @@ from django.shortcuts import render
 
 from packhouse.catalogue import queries
 from packhouse.services import search as searching
+from packhouse.services import serving
 from packhouse.services.totals import totals
+from packhouse.web import resources
 from packhouse.web.reading import readable, reader_of
 
 NEWEST = 12
@@ -46,7 +48,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def _newest() -> list[queries.NewRelease]:
     """The newest release of each of the projects that released last."""
     found: dict[str, queries.NewRelease] = {}
-    for release in queries.newest_releases(["main"], LOOKED_AT):
+    for release in serving.newest_served("main", ["main"], LOOKED_AT, resources.get().clock(), even_quarantined=False):
         found.setdefault(release.name, release)
     return list(found.values())[:NEWEST]
 

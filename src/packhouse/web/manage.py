@@ -16,13 +16,16 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from packhouse.catalogue import queries
+from packhouse.catalogue.listings import living_project
 from packhouse.catalogue.models import Project, Role, User
 from packhouse.domain.listing import Status
+from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import Action, Identity, ProjectRole, may
 from packhouse.domain.project_json import FileFacts, ReleaseFacts
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access, collaborators, people, releases
 from packhouse.services import projects as services
+from packhouse.services.indexes import MAIN
 from packhouse.web import resources
 from packhouse.web.manage_forms import InvitationForm, StatusForm, TypedNameForm, YankForm
 from packhouse.web.project_tables import (
@@ -34,7 +37,7 @@ from packhouse.web.project_tables import (
     release_row,
     release_rows,
 )
-from packhouse.web.projects import find, release_of
+from packhouse.web.projects import missing_project, release_of
 from packhouse.web.reading import web_identity
 from packhouse.web.tables import Row
 
@@ -89,7 +92,7 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
     if request.method == "POST" and _did(form, lambda: _set_status(identity, found, form)):
         messages.success(request, f"{found.display_name} is {form.cleaned_data['status']} now.")
         return redirect("manage-project", found.name)
-    facts = queries.project_facts("main", found, even_quarantined=True)
+    facts = queries.project_facts(home_of(found), found, even_quarantined=True)
     context = _base(found, owner=owner) | {
         "releases": OWN_RELEASES.show(release_rows(facts.releases), request.GET),
         "form": form if owner else None,
@@ -120,7 +123,7 @@ def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
 
 
 def _release_of(found: Project, version: str) -> ReleaseFacts:
-    return release_of(found, queries.project_facts("main", found, even_quarantined=True), version)
+    return release_of(found, queries.project_facts(home_of(found), found, even_quarantined=True), version)
 
 
 def _yank(request: HttpRequest, identity: Identity, found: Project, shown: ReleaseFacts, form: Form) -> None:
@@ -317,12 +320,31 @@ def _did(form: Form, act: Callable[[], object]) -> bool:
     return True
 
 
+def find(name: str) -> Project:
+    """The living project of this name in any spelling, in whichever index it stands; raises MISSING."""
+    found = living_project(normalize(name)) if is_valid_name(name) else None
+    if found is None:
+        raise missing_project(name)
+    return found
+
+
+def home_of(found: Project) -> str:
+    """The index whose files of a project are managed: `main` where it stands there, else the first it stood in."""
+    if queries.find_project(MAIN, found.name) is not None:
+        return MAIN
+    standing = found.placements.filter(to_serial=None).order_by("pk").values_list("index__name", flat=True)
+    return standing.first() or MAIN
+
+
 def _managed(request: HttpRequest, name: str, action: Action = Action.YANK) -> tuple[Project, Identity, bool]:
     """The project, who manages it, and whether as an owner (or administrator); raises for anybody else."""
     found = find(name)
     identity = web_identity(request)
     right = access.project_right(identity, found.name)
-    may(identity, action, project=right).demand()
+    verdict = may(identity, action, project=right)
+    if not verdict.allowed and home_of(found) != MAIN:
+        raise missing_project(name)  # a name that only other indexes have is nobody else's to know
+    verdict.demand()
     return found, identity, may(identity, Action.DELETE, project=right).allowed
 
 

@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from packhouse.catalogue import queries
 from packhouse.catalogue.models import FileDescription, Project, User
+from packhouse.catalogue.queries import Answering
 from packhouse.domain.links import project_links
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import Action, may
@@ -25,7 +26,9 @@ from packhouse.domain.upload_form import ABOUT_THE_FORM
 from packhouse.domain.versions import parse_version
 from packhouse.domain.wording import without_controls
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access, indexes
+from packhouse.services import access, indexes, serving
+from packhouse.services.serving import Served
+from packhouse.web import resources
 from packhouse.web.pictures import ALLOWING_POLICY
 from packhouse.web.project_tables import FILES, RELEASES, downloads, file_row, release_rows
 from packhouse.web.reading import readable, web_identity
@@ -36,21 +39,22 @@ from packhouse.web.statistics import of_files, of_project
 def project(request: HttpRequest, name: str) -> HttpResponse:
     """`/project/<name>/`: the latest release of a project; other spellings are redirected."""
     found = find(name)
-    if name != found.name:
-        return HttpResponsePermanentRedirect(reverse("project", args=[found.name]))
-    facts = queries.project_facts("main", found)
-    return _page(request, "project.html", _context(request, found, facts, latest_release(facts.releases), pinned=False))
+    if name != found.project.name:
+        return HttpResponsePermanentRedirect(reverse("project", args=[found.project.name]))
+    served = serving.served(found, resources.get().clock())
+    latest = latest_release(served.facts.releases)
+    return _page(request, "project.html", _context(request, found, served, latest, pinned=False))
 
 
 @readable
 def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
     """`/project/<name>/<version>/`: one release; other spellings of the version are redirected."""
     found = find(name)
-    facts = queries.project_facts("main", found)
-    shown = release_of(found, facts, version)
-    if (name, version) != (found.name, shown.version):
-        return HttpResponsePermanentRedirect(reverse("release", args=[found.name, shown.version]))
-    return _page(request, "release.html", _context(request, found, facts, shown, pinned=True))
+    served = serving.served(found, resources.get().clock())
+    shown = release_of(found.project, served.facts, version)
+    if (name, version) != (found.project.name, shown.version):
+        return HttpResponsePermanentRedirect(reverse("release", args=[found.project.name, shown.version]))
+    return _page(request, "release.html", _context(request, found, served, shown, pinned=True))
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
@@ -80,9 +84,9 @@ def release_of(found: Project, facts: ProjectFacts, version: str) -> ReleaseFact
     return shown
 
 
-def find(name: str) -> Project:
-    """The project of this name in any spelling; raises MISSING."""
-    found = queries.find_project("main", normalize(name)) if is_valid_name(name) else None
+def find(name: str, index: str = indexes.MAIN) -> Answering:
+    """The project of this name in any spelling as an index has it; raises MISSING."""
+    found = queries.answering(index, normalize(name)) if is_valid_name(name) else None
     if found is None:
         raise missing_project(name)
     return found
@@ -96,11 +100,12 @@ def missing_project(name: str) -> PackhouseError:
 
 
 def _context(
-    request: HttpRequest, found: Project, facts: ProjectFacts, shown: ReleaseFacts | None, *, pinned: bool
+    request: HttpRequest, answering: Answering, served: Served, shown: ReleaseFacts | None, *, pinned: bool
 ) -> dict[str, Any]:
+    found, facts = answering.project, served.facts
     status, reason = queries.status_of(found)
     latest = latest_release(facts.releases)
-    uploaded_by = queries.uploaders("main", found) if shown else {}
+    uploaded_by = queries.uploaders(answering.index, found) if shown else {}
     taken = of_files(found.name, shown.version) if shown else {}
     files = [
         file_row(file, uploaded_by.get(file.filename, ""), downloads=taken.get(file.filename, 0))
@@ -123,6 +128,7 @@ def _context(
         "release_count": sum(taken.values()),
         "maintainers": [{"role": role.lower(), "username": name} for role, name in facts.roles],
         "may_manage": _may_manage(request, found),
+        "hidden": {"count": len(served.hidden), "until": served.until, "warned": len(served.warned)},
         "images": indexes.profile_of(indexes.MAIN).images,
     }
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from packhouse.catalogue import queries
-from packhouse.services import people
+from packhouse.services import people, serving
+from packhouse.web import resources
 from packhouse.web.account import token_rows
 from packhouse.web.account_tables import TOKENS
 from packhouse.web.context import house
@@ -20,16 +21,17 @@ from packhouse.web.statistics import of_files
 def releases_file(request: HttpRequest, name: str, form: str) -> HttpResponse:
     """`/project/<name>/releases.csv` (or `.json`): all releases of a project."""
     found = find(name)
-    rows = release_rows(queries.project_facts("main", found).releases)
-    return RELEASES.download(rows, form, f"{found.name}-releases")
+    rows = release_rows(serving.served(found, resources.get().clock()).facts.releases)
+    return RELEASES.download(rows, form, f"{found.project.name}-releases")
 
 
 @readable
 def files_file(request: HttpRequest, name: str, version: str, form: str) -> HttpResponse:
     """`/project/<name>/<version>/files.csv` (or `.json`): all files of a release, with their addresses."""
-    found = find(name)
-    shown = release_of(found, queries.project_facts("main", found), version)
-    uploaded_by = queries.uploaders("main", found)
+    answering = find(name)
+    found = answering.project
+    shown = release_of(found, serving.served(answering, resources.get().clock()).facts, version)
+    uploaded_by = queries.uploaders(answering.index, found)
     base = house(request)["house"].base_url
     taken = of_files(found.name, shown.version)
     rows = [

@@ -12,6 +12,7 @@ from packhouse.web import (
     audience,
     documents,
     errors,
+    explain_page,
     explaining,
     files,
     health,
@@ -75,6 +76,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route("help/", home.help_page, action=Action.READ, name="help"),
     route("help/upload-errors/", explaining.upload_errors, action=Action.ANYONE, name="upload-errors"),
     route("project/<str:name>/", projects.project, action=Action.READ, name="project"),
+    route("project/<str:name>/explain/", explain_page.explain, action=Action.READ, name="explain"),
     route("project/<str:name>/<str:version>/", projects.release, action=Action.READ, name="release"),
     route(
         "project/<str:name>/releases.<str:form>", table_files.releases_file, action=Action.READ, name="releases-file"
@@ -122,7 +124,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     # what administrators do
     route("admin/", administration.state, action=Action.ADMINISTER, name="admin"),
-    route("admin/indexes/", administration.index_list, action=Action.ADMINISTER, name="admin-indexes"),
+    route("admin/indexes/", administration.index_list, action=Action.ADMINISTER, name="admin-indexes", methods=FORM),
     route(
         "admin/index/<str:name>/", administration.index_page, action=Action.ADMINISTER, name="admin-index", methods=FORM
     ),

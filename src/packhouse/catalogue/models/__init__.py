@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The facts, by subject."""
 
-from packhouse.catalogue.models.indexes import Index, IndexGrant, IndexRule, Layer
+from packhouse.catalogue.models.indexes import Index, IndexGrant, IndexRule, Layer, Snapshot
 from packhouse.catalogue.models.journal import Counter, JournalEntry
 from packhouse.catalogue.models.pages import Page
 from packhouse.catalogue.models.people import Claim, Token, User
@@ -34,6 +34,7 @@ __all__ = [
     "ProjectStatus",
     "Release",
     "Role",
+    "Snapshot",
     "Token",
     "User",
     "Yank",

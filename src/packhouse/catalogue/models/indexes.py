@@ -27,6 +27,7 @@ class Index(models.Model):
     serial = models.BigIntegerField(default=0)  # of the last journal entry that changed its root page
     modified = models.BigIntegerField(default=0)  # unix seconds, strictly increasing
     names_serial = models.BigIntegerField(default=0)  # of the last entry that changed the set of names
+    shaped = models.BigIntegerField(default=0)  # unix seconds of the last change of what it is made of or serves
 
     def __str__(self) -> str:
         return self.name
@@ -73,3 +74,26 @@ class IndexGrant(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["index", "user"], name="granted_once")
         ]
+
+
+class Snapshot(models.Model):
+    """A name for an index at a serial. While it is `protected`, no file that it shows can be purged."""
+
+    index = models.ForeignKey(Index, on_delete=models.PROTECT, related_name="snapshots")
+    name = models.CharField(max_length=64)
+    serial = models.BigIntegerField()
+    at = models.DateTimeField()  # the moment it shows
+    note = models.CharField(max_length=1000, blank=True)
+    protected = models.BooleanField(default=False)
+    made_at = models.DateTimeField()
+    made_by = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        """A name once an index."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["index", "name"], name="snapshot_name_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -158,13 +158,17 @@ class FileDescription(models.Model):
 
 
 class Placement(models.Model):
-    """A file is visible in an index from one serial to another."""
+    """A file is visible in an index from one serial to another.
+
+    `taken_back`: it was ended by undoing what made it, so that it no longer says that the index owns the name.
+    """
 
     index = models.ForeignKey(Index, on_delete=models.PROTECT, related_name="placements")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="placements")
     file = models.ForeignKey(File, on_delete=models.PROTECT, related_name="placements")
     from_serial = models.BigIntegerField()
     to_serial = models.BigIntegerField(null=True)
+    taken_back = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         """A file stands in an index once at a time."""
