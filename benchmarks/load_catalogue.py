@@ -26,7 +26,7 @@ from benchmarks.plenty import LARGEST, Plenty, PlentyFile, metadata_of, plenty, 
 from packhouse.bootstrap import prepare
 from packhouse.config import load as read_settings
 from packhouse.domain.names import ultranormalize
-from packhouse.domain.searching import grams, spellings
+from packhouse.domain.searching import classifier_mark, grams, index_mark, spellings
 
 BATCH = 5_000
 STEP = timedelta(seconds=20)
@@ -46,7 +46,7 @@ TABLES = {
     "catalogue_placement": "id index_id project_id file_id from_serial to_serial",
     "catalogue_journalentry": "serial at kind index_name project version filename actor actor_id via detail",
     "activity_searchdocument": (
-        "id index_name project display_name version name grams summary keywords description released_at"
+        "id index_name project display_name version released_at name grams marks summary keywords description"
     ),
     "activity_searchclassifier": "id document_id classifier",
 }
@@ -104,7 +104,7 @@ class Store:
         for statement in statements:
             self.run(statement)
         if self._sqlite:
-            for name in ("searchtext", "searchgrams"):
+            for name in ("searchname", "searchshort", "searchtext", "searchgrams"):
                 if self.run(f"SELECT 1 FROM sqlite_master WHERE name = 'activity_{name}'"):
                     self.run(f"INSERT INTO activity_{name}(activity_{name}) VALUES ('rebuild')")
             self.run("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -218,8 +218,9 @@ class Loader:
         number, name = self.numbers.project, project.name
         self.waiting["activity_searchdocument"].append(
             (
-                number, "main", name, project.display_name, version, spellings(name), " ".join(grams(name)),
-                project.summary, name.replace("-", " "), project.text, at,
+                number, "main", name, project.display_name, version, at, spellings(name), " ".join(grams(name)),
+                " ".join([index_mark("main"), *map(classifier_mark, classifiers)]),
+                project.summary, name.replace("-", " "), project.text,
             )
         )  # fmt: skip
         for classifier in classifiers:

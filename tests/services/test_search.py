@@ -206,16 +206,83 @@ def test_a_search_takes_as_many_queries_for_many_as_for_few(shelf: Press) -> Non
     assert count() == before <= 4
 
 
-def test_words_that_are_everywhere_are_looked_for_in_fewer_places(
-    press: Press, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(4):
-        press.wheel(f"tool{number}", "1.0", summary="A thing", description="for python")
-    press.wheel("python-thing", "1.0", summary="for python", description="x")
-    assert names("python")[0] == "python-thing"
-    assert len(names("python")) == 5
-    for module in ("packhouse.catalogue.activity.searching.MOST", "packhouse.services.search.MOST"):
-        monkeypatch.setattr(module, 5)
-    monkeypatch.setattr("packhouse.services.search.PER_PAGE", 1)
-    assert names("python", per_page=20) == ["python-thing"]
-    assert names("thing", per_page=20) == ["python-thing"]
+def shelve(count: int, start: int = 0, **values: Any) -> None:
+    """Documents made directly: `{}` in a value is the number."""
+    from datetime import timedelta
+
+    from packhouse.domain.searching import grams, index_mark, spellings
+
+    def made(number: int) -> SearchDocument:
+        index = values.get("index_name", "main")
+        texts = {key: str(value).format(number) for key, value in values.items()}
+        name = texts.pop("project", f"tool{number}")
+        return SearchDocument(
+            **{"index_name": index, "version": "1.0", "marks": index_mark(index), **texts},
+            project=name,
+            display_name=name,
+            name=spellings(name),
+            grams=" ".join(grams(name)),
+            released_at=TickingClock()() + timedelta(minutes=number),
+        )
+
+    SearchDocument.objects.bulk_create(made(number) for number in range(start, start + count))
+
+
+def test_of_very_many_some_hundred_are_shown_and_the_best_names_are_among_them(press: Press) -> None:
+    shelve(1, project="python", description="A language")
+    shelve(1, project="oldpython-tool", summary="for python")
+    shelve(600, 100, description="for python")
+    found = search.search(ANONYMOUS, "main", "python")
+    assert found.hits[0].project == "python"
+    assert (found.total, found.more, found.pages) == (500, True, 25)
+    last = search.search(ANONYMOUS, "main", "python", page=10**6)
+    assert (last.page, len(last.hits)) == (25, 20)
+    everything = search.search(ANONYMOUS, "main", "")
+    assert (everything.total, everything.more, everything.hits[0].project) == (500, True, "tool699")
+
+
+def test_what_is_complete_is_not_said_to_be_more(press: Press) -> None:
+    shelve(500, description="for python")
+    found = search.search(ANONYMOUS, "main", "python")
+    assert (found.total, found.more) == (500, False)
+
+
+def test_names_that_begin_with_what_was_typed_are_never_crowded_out(press: Press) -> None:
+    shelve(3, project="numeric{}")
+    shelve(600, 100, project="x{}", summary="numeric things of numerics")
+    shown = [hit.project for hit in search.search(ANONYMOUS, "main", "numeri").hits]
+    assert shown[:3] == ["numeric2", "numeric1", "numeric0"]
+
+
+def test_hostile_248_a_crowded_closed_index_hides_nothing_of_the_open_one(press: Press) -> None:
+    shelve(1, project="elder", summary="about parcels")
+    shelve(600, 100, index_name="team", project="parcels-{}", summary="parcels")
+    found = search.search(ANONYMOUS, "main", "parcels")
+    assert ([hit.project for hit in found.hits], found.total, found.more) == (["elder"], 1, False)
+    assert [hit.project for hit in search.search(ANONYMOUS, "main", "parcls-123").hits] == []
+
+
+def test_one_letter_is_a_word_or_the_beginning_of_a_name(press: Press) -> None:
+    shelve(1, project="zebra", summary="stripes")
+    shelve(1, project="letter", summary="z is the last")
+    shelve(1, project="other", summary="zones")
+    assert names("z") == ["zebra", "letter"]
+
+
+def test_two_slips_of_a_long_name_are_forgiven(press: Press) -> None:
+    shelve(1, project="tensorflow-probability")
+    shelve(300, 100)
+    assert names("tensorlfow-probabilty") == ["tensorflow-probability"]
+
+
+def test_a_word_that_no_tokenizer_has_is_not_found(press: Press) -> None:
+    from packhouse.domain.searching import words_of
+
+    shelve(1, summary="日本語 und mehr")
+    assert names("日本語") == ["tool0"]
+    tried = [*range(0x80, 0x3100), *range(0x1D400, 0x1D800), *range(0x1F100, 0x1F190)]
+    letters = [chr(number) for number in tried if len(words_of(f"a{chr(number)}a")) == 1]
+    words = ["".join(letters[at : at + 12]) for at in range(0, len(letters), 12)]
+    shelve(1, 1, description=" ".join(words))
+    for at in range(0, len(words), 15):
+        assert search.search(ANONYMOUS, "main", " ".join(words[at : at + 15])).total <= 1

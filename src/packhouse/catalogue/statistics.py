@@ -67,7 +67,7 @@ STATISTICS: dict[str, dict[str, tuple[int, dict[Columns, tuple[int, ...]]]]] = {
         ),
         "activity_searchclassifier": (
             4_000_000,
-            {("document_id",): (4,), ("classifier", "document_id"): (50_000, 1)},
+            {("document_id",): (4,)},
         ),
     },
 }

@@ -17,11 +17,21 @@ from django.db import transaction
 
 from packhouse.catalogue import queries
 from packhouse.catalogue.activity.models import JobPosition, SearchClassifier, SearchDocument
-from packhouse.catalogue.activity.searching import ALIAS, MOST, SCOPES, Finder, Question, finder
+from packhouse.catalogue.activity.searching import ALIAS, MOST, Candidate, Finder, Question, finder
 from packhouse.catalogue.models import Index, JournalEntry, Placement, Project
 from packhouse.domain.permissions import Action, Identity, may
 from packhouse.domain.project_json import FileFacts, ProjectFacts, latest_release
-from packhouse.domain.searching import exact_name, grams, slips, spellings, words_of
+from packhouse.domain.searching import (
+    classifier_mark,
+    exact_name,
+    grams,
+    index_mark,
+    near_grams,
+    place_of,
+    slips,
+    spellings,
+    words_of,
+)
 from packhouse.services import access, serving
 from packhouse.services.indexes import indexes_below_all
 from packhouse.services.journal import last_serial
@@ -36,7 +46,10 @@ CATCH_UP_SECONDS = 2.0
 """How long a search may spend on reading the journal before it answers."""
 
 PER_PAGE = 20
-LAST_PAGE = 500
+BROWSED = 5000
+"""Projects that `browse` tells of."""
+NEAR = 200
+"""Names that are compared with what was typed."""
 FEW = 3
 """Found projects below which names that are nearly the query are added."""
 MAX_CLASSIFIERS = 10
@@ -58,7 +71,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of what was found; `total` counts all pages (to 5,000), `facets` the projects of each classifier."""
+    """One page of what was found; `total` counts all pages, `facets` the projects of each classifier on them.
+
+    `more`: there are others, which are not counted and on no page.
+    """
 
     query: str
     classifiers: tuple[str, ...]
@@ -67,6 +83,7 @@ class Found:
     page: int
     pages: int
     facets: tuple[tuple[str, int], ...] = ()
+    more: bool = False
 
 
 def search(
@@ -93,7 +110,7 @@ def search(
 
 
 def browse(index_name: str, classifiers: Iterable[str]) -> list[tuple[str, str]]:
-    """(display name, version) of the newest releases with all of these classifiers, by name, at most `MOST`.
+    """(display name, version) of the newest releases with all of these classifiers, by name, at most `BROWSED`.
 
     For askers who may read the index. Without classifiers nothing is found.
     """
@@ -102,7 +119,7 @@ def browse(index_name: str, classifiers: Iterable[str]) -> list[tuple[str, str]]
         return []
     follow()
     indexes = tuple(sorted(indexes_below_all([index_name])))
-    found = _hits(finder().find(Question(indexes, (), classifiers=chosen), MOST, 0))
+    found = _hits(finder().with_classifiers(Question(indexes, (), classifiers=chosen), BROWSED))
     if serving.has_policy(index_name):
         found = list(filter(None, (_hit_served(hit, index_name) for hit in found)))
     return sorted((hit.display_name, hit.version) for hit in found)
@@ -129,33 +146,28 @@ def _hit_served(hit: Hit, index_name: str) -> Hit | None:
 
 def _answer(question: Question, query: str, page: int, per_page: int) -> Found:
     engine = finder()
-    question, total = _narrowed(engine, question)
-    pages = max(1, min(LAST_PAGE, math.ceil(total / per_page)))
+    found = engine.gather(question)
+    documents = [one.document for one in _ordered(question, found.candidates)[:MOST]]
+    pages = max(1, math.ceil(len(documents) / per_page))
     wanted = max(1, min(page, pages))
-    hits = _hits(engine.find(question, per_page, (wanted - 1) * per_page))
+    hits, total = _hits(documents[(wanted - 1) * per_page : wanted * per_page]), len(documents)
     if total < FEW and question.words and not question.classifiers:
         near = _near(engine, question, {hit.project for hit in hits})
         hits, total = [*hits, *near], total + len(near)
-    facets = tuple(engine.facets(question))
-    return Found(query, question.classifiers, tuple(hits), total, wanted, pages, facets)
+    facets = tuple(engine.facets(documents))
+    return Found(query, question.classifiers, tuple(hits), total, wanted, pages, facets, found.more)
 
 
-def _narrowed(engine: Finder, question: Question) -> tuple[Question, int]:
-    """The question, looking for words that are nearly everywhere in fewer places; and how many it finds."""
-    total = engine.count(question)
-    for scope in SCOPES[1:]:
-        if total < MOST or not question.words:
-            break
-        narrow = replace(question, scope=scope)
-        fewer = engine.count(narrow)
-        if fewer < PER_PAGE:
-            break
-        question, total = narrow, fewer
-    return question, total
+def _ordered(question: Question, found: list[Candidate]) -> list[Candidate]:
+    """Best first, the newer of equals; as they are, newest first, when no words were asked for."""
+    if not question.words:
+        return found
+    name, words = question.name, question.words
+    return sorted(found, key=lambda one: (*place_of(name, words, one.project, one.part), -one.document))
 
 
 def _hits(ids: list[int]) -> list[Hit]:
-    rows = SearchDocument.objects.in_bulk(ids)
+    rows = SearchDocument.objects.defer("description").in_bulk(ids)
     return [_hit(rows[pk]) for pk in ids if pk in rows]
 
 
@@ -164,12 +176,16 @@ def _hit(row: SearchDocument, *, near: bool = False) -> Hit:
 
 
 def _near(engine: Finder, question: Question, known: set[str]) -> list[Hit]:
-    """Projects whose names are a slip or two away from what was typed, nearest first."""
+    """Projects whose names are a slip from what was typed, or else two, nearest first."""
     typed = question.name
-    rows = SearchDocument.objects.in_bulk(engine.similar(question.indexes, typed, grams(typed), 100))
-    distances = {pk: slips(typed, row.project) for pk, row in rows.items() if row.project not in known}
-    near = sorted((distance, rows[pk].project, pk) for pk, distance in distances.items() if distance is not None)
-    return [_hit(rows[pk], near=True) for _, _, pk in near[:PER_PAGE]]
+    for distance in (1, 2):
+        found = engine.near(question.indexes, near_grams(typed, distance), NEAR)
+        rows = SearchDocument.objects.defer("description").in_bulk(found)
+        distances = {pk: slips(typed, row.project) for pk, row in rows.items() if row.project not in known}
+        near = sorted((distance, rows[pk].project, pk) for pk, distance in distances.items() if distance is not None)
+        if near:
+            return [_hit(rows[pk], near=True) for _, _, pk in near[:PER_PAGE]]
+    return []
 
 
 def catch_up(seconds: float = CATCH_UP_SECONDS) -> None:
@@ -257,6 +273,7 @@ def _document(index: str, facts: ProjectFacts) -> _Draft | None:
         return None
     file = min(release.files, key=lambda one: (one.packagetype != "bdist_wheel", one.filename))
     description = queries.description_of(release)
+    classifiers = tuple(dict.fromkeys(c[:300] for c in _list(file, "classifiers")))
     document = SearchDocument(
         index_name=index,
         project=facts.name,
@@ -264,12 +281,13 @@ def _document(index: str, facts: ProjectFacts) -> _Draft | None:
         version=release.version,
         name=spellings(facts.name),
         grams=" ".join(grams(facts.name)),
+        marks=" ".join([index_mark(index), *map(classifier_mark, classifiers)]),
         summary=_text(file, "summary"),
         keywords=" ".join(_list(file, "keywords")),
         description="" if description is None else description.text[:_DESCRIPTION],
         released_at=max(one.upload_time for one in release.files),
     )
-    return _Draft(document, tuple(dict.fromkeys(c[:300] for c in _list(file, "classifiers"))))
+    return _Draft(document, classifiers)
 
 
 def _text(file: FileFacts, key: str) -> str:

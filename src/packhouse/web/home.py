@@ -67,6 +67,7 @@ def search(request: HttpRequest) -> HttpResponse:
         "page": _page(found),
         "took": time.perf_counter() - started,
         "total": found.total,
+        "more": found.more,
         "chosen": [{"label": c, "url": _url(q, [o for o in chosen if o != c])} for c in chosen],
         "facets": _facets(found.facets, q, chosen),
         "orders": [],

@@ -92,20 +92,22 @@ class ScrubFinding(models.Model):
 class SearchDocument(models.Model):
     """What is searched of a project in the index whose own layer holds it; made from the journal, disposable.
 
-    `name` holds the searchable spellings of the name, `grams` the padded trigrams of it (see `domain.searching`).
-    The full-text indexes beside this table are made by migration 0004 and kept by the database itself.
+    `name` holds the searchable spellings of the name, `grams` the padded trigrams of it, `marks` a word for its index
+    and for each classifier (see `domain.searching`). The longest text stands last: what is before is read without it.
+    The full-text indexes beside this table are made by migration 0007 and kept by the database itself.
     """
 
     index_name = models.CharField(max_length=64)
     project = models.CharField(max_length=200)  # normalized
     display_name = models.CharField(max_length=200)
     version = models.CharField(max_length=128)
+    released_at = models.DateTimeField()
     name = models.CharField(max_length=600)
     grams = models.TextField()
+    marks = models.TextField()
     summary = models.TextField(blank=True)
     keywords = models.TextField(blank=True)
     description = models.TextField(blank=True)
-    released_at = models.DateTimeField()
 
     class Meta:
         """One per index and project; newest first without words."""
@@ -119,17 +121,10 @@ class SearchDocument(models.Model):
 
 
 class SearchClassifier(models.Model):
-    """A classifier of a document, for filters and their counts."""
+    """A classifier of a document, for their counts; filters go by the marks of documents."""
 
     document = models.ForeignKey(SearchDocument, on_delete=models.CASCADE, related_name="classifiers")
     classifier = models.CharField(max_length=300)
-
-    class Meta:
-        """Found from both sides."""
-
-        indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["classifier", "document"], name="documents_of_classifier"),
-        ]
 
 
 class FileDownloads(models.Model):
