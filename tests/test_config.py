@@ -68,3 +68,26 @@ def test_an_unknown_setting_in_the_file(tmp_path: Path):
     (tmp_path / "packhouse.toml").write_text("colour = 1\n", encoding="utf-8")
     with pytest.raises(PackhouseError, match="'colour', which is no setting"):
         load({}, data=tmp_path)
+
+
+def test_caches_to_purge(tmp_path: Path):
+    settings = load({"PACKHOUSE_PURGE": "http://10.0.0.5:6081, https://api.example/service/7/purge"}, data=tmp_path)
+    assert settings.purge == ("http://10.0.0.5:6081", "https://api.example/service/7/purge")
+    assert settings.kept_in_front == 60
+    assert load({"PACKHOUSE_CDN_MAX_AGE": "600"}, data=tmp_path).kept_in_front == 0
+
+
+@pytest.mark.parametrize("value", ["10.0.0.5:6081", "ftp://a", "http://", "http://user:secret@cache/"])
+def test_what_is_no_cache(tmp_path: Path, value: str):
+    with pytest.raises(PackhouseError, match="PACKHOUSE_PURGE is") as caught:
+        load({"PACKHOUSE_PURGE": value}, data=tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["abc", "Fastly-Key: ", "Fastly-Key: abc\r\nX: 1", "Fästly: abc"])
+def test_a_header_of_purges_is_one_header_and_not_shown(tmp_path: Path, value: str):
+    with pytest.raises(PackhouseError, match=r"PACKHOUSE_PURGE_HEADER is '.hidden.', expected") as caught:
+        load({"PACKHOUSE_PURGE_HEADER": value}, data=tmp_path)
+    assert "abc" not in str(caught.value)
+    given = load({"PACKHOUSE_PURGE_HEADER": "Fastly-Key: abc def"}, data=tmp_path)
+    assert given.purge_header == "Fastly-Key: abc def"

@@ -59,6 +59,11 @@ def configure(settings: Settings, *, read_only: bool = False) -> None:
         from packhouse.storage.marks import Marks
 
         mark_changes(Marks(settings.marks_folder))
+        if settings.purge and not read_only:
+            from packhouse.services.journal import tell_changes
+            from packhouse.services.purging import Purging
+
+            tell_changes(Purging(settings).tell)
 
 
 def connect(settings: Settings, *, make: bool = False) -> None:

@@ -40,6 +40,9 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     outbound_allow: tuple[str, ...] = ()  # private networks that the picture proxy may connect to
     page_max_age: int = 0
+    purge: tuple[str, ...] = ()  # addresses of caches in front that are told what changed
+    purge_header: str | None = None  # "Name: value", sent along with each purge
+    cdn_max_age: int = 60  # seconds those caches may keep a page
     log_format: str = "text"  # text | json
     security_contact: str | None = None  # whom to tell of a hole: mailto:... or https://...
     metrics_token: str | None = None  # what a scraper of /metrics sends as Bearer
@@ -73,6 +76,11 @@ class Settings:
         return self.data / "front" / "marks"
 
     @property
+    def kept_in_front(self) -> int:
+        """Seconds a cache in front may keep a page; 0 where none is purged."""
+        return self.cdn_max_age if self.purge else 0
+
+    @property
     def on_postgresql(self) -> bool:
         """Whether facts live in PostgreSQL."""
         return bool(self.database and self.database.startswith(("postgresql://", "postgres://")))
@@ -88,6 +96,7 @@ _NUMBERS = {
     "max_file_size": (0, None),
     "max_project_size": (0, None),
     "page_max_age": (0, None),
+    "cdn_max_age": (1, 86_400),
     "port": (0, 65535),
     "workers": (1, 256),
     "max_connections": (1000, 65536),
@@ -97,6 +106,7 @@ _SHAPES = {
     "base_url": (r"https?://[^/?#@\s]+(/[^?#\s]*)?", "an http(s) address without query"),
     "database": (r"sqlite:///\S.*|postgres(ql)?://\S+", "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"),
     "storage": (r"file:///\S.*", "file:///PATH; buckets are not in this version"),
+    "purge_header": (r"[A-Za-z0-9-]+: ?[\x21-\x7e]+(?: [\x21-\x7e]+)*", "NAME: VALUE, one header of printable ASCII"),
     "security_contact": (r"mailto:[^\s@]+@[^\s@]+|https://\S+", "mailto:ADDRESS or an https address"),
     "email": (r"smtps?://\S+", "smtp://USER:PASSWORD@HOST:PORT"),
 }
@@ -108,6 +118,8 @@ def _convert(name: str, value: object, source: str) -> object:
         return Path(str(value)).expanduser()
     if name in {"trusted_proxies", "outbound_allow"}:
         return _networks(name, value, source)
+    if name == "purge":
+        return _purged(name, value, source)
     if name in _NUMBERS:
         return _number(name, value, source)
     text = str(value)
@@ -116,8 +128,13 @@ def _convert(name: str, value: object, source: str) -> object:
     if name == "upstream":
         text = text or "none"
     if name in _SHAPES and text and not re.fullmatch(_SHAPES[name][0], text):
-        raise _unusable(name, text, _SHAPES[name][1], source)
+        raise _unusable(name, _shown(name, text), _SHAPES[name][1], source)
     return text or None
+
+
+def _shown(name: str, text: str) -> str:
+    """What a refusal shows of a value that may be a secret."""
+    return "[hidden]" if name == "purge_header" else text
 
 
 def _number(name: str, value: object, source: str) -> int:
@@ -140,6 +157,15 @@ def _networks(name: str, value: object, source: str) -> tuple[str, ...]:
             ipaddress.ip_network(str(item), strict=False)
         except ValueError as error:
             raise _unusable(name, str(item), "addresses or networks (10.0.0.0/8)", source) from error
+    return tuple(str(item) for item in items)
+
+
+def _purged(name: str, value: object, source: str) -> tuple[str, ...]:
+    """Addresses of caches, separated by commas or spaces or as a list."""
+    items = value if isinstance(value, list) else str(value).replace(",", " ").split()
+    for item in items:
+        if not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+(/[!-~]*)?", str(item)):
+            raise _unusable(name, str(item), "http(s) addresses without user names (http://10.0.0.5:6081)", source)
     return tuple(str(item) for item in items)
 
 

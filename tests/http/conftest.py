@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of the contract tests: with the edge, with the origin alone, and behind nginx, each with two workers.
+"""The servers of the contract tests: with the edge, the origin alone, behind nginx, behind Varnish; two workers each.
 
 Races are run on one more, whose one worker answers everything.
 """
@@ -7,25 +7,36 @@ Races are run on one more, whose one worker answers everything.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 from tests.http.client import Site, sdist, wheel
 from tests.infra.desk import Desk
 from tests.infra.server import finish, start
+from tests.infra.varnish import Front, behind_varnish
 
 FILE_LIMIT = 3_000_000
 PROJECT_LIMIT = 5_000_000
 LIMITS = {"PACKHOUSE_MAX_FILE_SIZE": str(FILE_LIMIT), "PACKHOUSE_MAX_PROJECT_SIZE": str(PROJECT_LIMIT)}
-MODES = {"edge": "embedded", "origin": "none", "nginx": "nginx"}
+MODES = {"edge": "embedded", "origin": "none", "nginx": "nginx", "varnish": "embedded"}
+READING = {
+    *("caching", "closed_index", "files", "html", "json", "metadata", "names", "negotiation", "status"),
+}
+"""What is asked of a server behind Varnish, which keeps pages and files and passes on all else."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of this folder needs a running server; what is marked `once` is asked of the one with the edge alone."""
-    again = [item for item in items if item.get_closest_marker("once") and "[edge" not in item.name]
-    items[:] = [item for item in items if item not in again]
+    items[:] = [item for item in items if not _is_asked_elsewhere(item)]
     for item in items:
         if "site" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+
+
+def _is_asked_elsewhere(item: pytest.Item) -> bool:
+    if "[varnish" in item.name and item.path.stem.removeprefix("test_") not in READING:
+        return True
+    return item.get_closest_marker("once") is not None and "[edge" not in item.name
 
 
 @pytest.fixture(scope="session", params=MODES)
@@ -34,11 +45,14 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     mode = request.param
     data = tmp_path_factory.mktemp(mode) / "data"
     workers = "1" if mode == "single" else "2"
-    server = start(data, "--edge", MODES.get(mode, "embedded"), "--workers", workers, extra=LIMITS)
-    desk = Desk(data)
-    yield Site(server, "edge" if mode == "single" else mode, desk)
-    desk.close()
-    finish(server)
+    options = ("--edge", MODES.get(mode, "embedded"), "--workers", workers)
+    with behind_varnish() if mode == "varnish" else nullcontext(Front()) as front:
+        server = start(data, *options, *front.options, extra=LIMITS | front.extra)
+        front.stand_before(server)
+        desk = Desk(data)
+        yield Site(server, "edge" if mode == "single" else mode, desk)
+        desk.close()
+        finish(server)
 
 
 SHELF = "Shelf.Sample_Project"

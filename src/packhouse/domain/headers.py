@@ -76,7 +76,22 @@ def vary(*, public: bool, accept: bool = True) -> str:
 
 def surrogate_keys(index: str, project: str) -> str:
     """The keys by which a CDN purges: all of an index, its root page (`project` ""), or one project in it."""
-    return f"index/{index} project/{index}/{project}" if project else f"index/{index} root/{index}"
+    return f"{index_key(index)} {project_key(index, project) if project else root_key(index)}"
+
+
+def index_key(index: str) -> str:
+    """The key of all that an index shows."""
+    return f"index/{index}"
+
+
+def root_key(index: str) -> str:
+    """The key of the root page of an index."""
+    return f"root/{index}"
+
+
+def project_key(index: str, project: str) -> str:
+    """The key of the pages and files of a project in an index."""
+    return f"project/{index}/{project}"
 
 
 def page_cache(rules: CacheRules, *, public: bool) -> Headers:
@@ -86,7 +101,7 @@ def page_cache(rules: CacheRules, *, public: bool) -> Headers:
     control = (("cache-control", f"max-age={rules.max_age}, must-revalidate"),)
     if not rules.cdn_max_age:
         return control
-    longer = f"max-age={rules.cdn_max_age}, stale-while-revalidate=300, stale-if-error=86400"
+    longer = f"max-age={rules.cdn_max_age}, stale-if-error=86400"
     return (*control, ("surrogate-control", longer))
 
 

@@ -32,7 +32,7 @@ def make_edge(
     given where nginx stands before us, `tally` counts downloads. Raises PackhouseError (UNAVAILABLE) when the page
     table can't be read.
     """
-    rules = CacheRules(max_age=settings.page_max_age)
+    rules = CacheRules(settings.page_max_age, settings.kept_in_front)
     shelf = RootShelf(settings.data)
     blobs = Blobs(PathOf(settings.blobs_folder))
     reading = Reading(open_pages(settings), blobs, rules=rules, shelf=shelf, tally=tally)

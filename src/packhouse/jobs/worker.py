@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Protocol
 from cronsim import CronSim
 
 from packhouse.storage.incoming import Hook, no_hook
+from packhouse.upstream.errors import UnreachableError
 
 if TYPE_CHECKING:
+    from packhouse.services.purging import Purging
     from packhouse.services.resources import Resources
 
 _log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ PAUSE = 5.0
 """Seconds to wait after something failed."""
 _ADVISORY = 0x7061636B  # the key of PostgreSQL's advisory lock, where several machines share a database
 _ADVISORY_SCRUB = _ADVISORY + 1
+_ADVISORY_PURGE = _ADVISORY + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,10 @@ class Worker:
         while not stop.wait(pause):
             try:
                 pause = self._poll if self.turn(stop) else IDLE
+            except UnreachableError as error:
+                _log.warning("a cache in front was not purged; it is asked again: %s", error)
+                self._close_connections()
+                pause = PAUSE
             except Exception:  # noqa: BLE001 - whatever it is, the server goes on
                 _log.exception("a job failed; it is tried again")
                 self._close_connections()
@@ -195,9 +202,22 @@ def scrubber(resources: Resources) -> Worker:
     return Worker(resources, resources.settings.data / "scrub.lock", (), jobs, advisory=_ADVISORY_SCRUB, poll=IDLE)
 
 
+def purger(resources: Resources, purging: Purging) -> Worker:
+    """The worker that has the caches in front purged: one that doesn't answer holds up nothing else."""
+    from packhouse.services import journal
+
+    followers = (Follower(journal.last_serial, purging.follow),)
+    return Worker(resources, resources.settings.data / "purge.lock", followers, (), advisory=_ADVISORY_PURGE)
+
+
 def start(resources: Resources) -> threading.Event:
     """Start the threads in this process; set the event that is returned to stop them."""
     stop = threading.Event()
-    for name, worker in (("jobs", standard(resources)), ("scrub", scrubber(resources))):
+    workers = {"jobs": standard(resources), "scrub": scrubber(resources)}
+    if resources.settings.purge:
+        from packhouse.services.purging import Purging
+
+        workers["purge"] = purger(resources, Purging(resources.settings))
+    for name, worker in workers.items():
         threading.Thread(target=worker.run, args=(stop,), name=name, daemon=True).start()
     return stop

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from threading import RLock
+from threading import RLock, local
 from typing import Any
 
 from django.db import connection, transaction
@@ -41,6 +41,8 @@ def write() -> Iterator[None]:
     else:
         with as_refusals(), transaction.atomic():
             yield
+    if not connection.in_atomic_block:
+        _tell()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,28 @@ def _marked(entries: list[Entry]) -> set[str]:
     return names | {EVERYTHING for entry in entries if entry.index and not entry.project}
 
 
+_told: list[Callable[[list[Entry]], None]] = []
+_committed = local()
+"""The entries that this thread has committed and not told yet, in `entries`."""
+
+
+def tell_changes(*told: Callable[[list[Entry]], None]) -> None:
+    """Have these told what each transaction of this process recorded, after the commit and outside of all locks."""
+    _told[:] = told
+
+
+def _tell() -> None:
+    entries: list[Entry] = getattr(_committed, "entries", [])
+    _committed.entries = []
+    if entries:
+        for told in _told:
+            told(entries)
+
+
+def _has_committed(entries: list[Entry]) -> None:
+    _committed.entries = [*getattr(_committed, "entries", []), *entries]
+
+
 def skip_to(serial: int, moment: Moment) -> Moment:
     """Instead of what was taken (one serial) take a later one; the gap before it has to be explained by its entry."""
     run("UPDATE catalogue_counter SET value = %s WHERE name = 'serial'", serial)
@@ -170,6 +194,8 @@ def record(moment: Moment, actor: Actor, entries: list[Entry]) -> None:
     """Write the entries under the serials of `moment`, in order; what they change is marked before it commits."""
     for marks in _marks:
         marks.mark(_marked(entries))
+    if _told:
+        transaction.on_commit(lambda: _has_committed(entries))
     for offset, entry in enumerate(entries):
         insert(
             "catalogue_journalentry",

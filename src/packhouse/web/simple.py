@@ -119,7 +119,7 @@ def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponseB
     page = pages.read_page(right.name, name, representation.kind)
     if page is None:
         return missing(right)
-    rules = CacheRules(max_age=resources.get().settings.page_max_age)
+    rules = _rules()
     status, sent, body = answer_page(
         page, request.method or "GET", headers, representation, now=time.time(), rules=rules
     )
@@ -135,7 +135,7 @@ def _answer_root(request: HttpRequest, right: IndexRight, representation: Repres
         return missing(right)
     copy, path = found
     audience = access.audience_of(right.name)
-    rules = CacheRules(max_age=settings.page_max_age)
+    rules = _rules()
     answer = answer_root(
         copy, request.method or "GET", headers, representation, audience=audience, now=time.time(), rules=rules
     )
@@ -159,6 +159,11 @@ def _chunks(path: str, *, plain: bool) -> Iterator[bytes]:
                 yield chunk
 
     return pieces()
+
+
+def _rules() -> CacheRules:
+    settings = resources.get().settings
+    return CacheRules(settings.page_max_age, settings.kept_in_front)
 
 
 def _not_acceptable(right: IndexRight) -> HttpResponse:
