@@ -16,7 +16,7 @@ from tests.infra.nginx import program
 from benchmarks.findings import Finding, Record, findings, middle, spelled
 from benchmarks.others import servers_in
 from benchmarks.plot import plot
-from benchmarks.scene import NGINX, OURS
+from benchmarks.scene import NGINX, NODE, OURS
 from benchmarks.sizes import Sizes
 
 MARK = "<!-- Written by hand from here on; `make bench` leaves it alone. -->"
@@ -90,12 +90,12 @@ def _costs(records: list[Record]) -> str:
     """Processor time and delay of the reading cases."""
     lines = [
         "Processor time of the whole server per request (what else the machine does hardly touches it) and delays:\n",
-        "| case | Packhouse | nginx | 50th and 99th percentile | nginx's |",
-        "|---|---:|---:|---:|---:|",
+        "| case | Packhouse | a reading node | nginx | 50th and 99th percentile | the node's | nginx's |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for case in READING:
-        cells = [_microseconds(records, case, server) for server in (OURS, NGINX)]
-        cells += [_delays(records, case, server) for server in (OURS, NGINX)]
+        cells = [_microseconds(records, case, server) for server in (OURS, NODE, NGINX)]
+        cells += [_delays(records, case, server) for server in (OURS, NODE, NGINX)]
         lines.append(f"| {case} | {' | '.join(cells)} |")
     small = middle(records, "upload-small", OURS, "cpu_us")
     tail = (
@@ -109,7 +109,7 @@ def beside_others(records: list[Record]) -> str:
     servers = servers_in(records)
     if not servers:
         return ""
-    columns = [NGINX, OURS, *servers]
+    columns = [NGINX, OURS, NODE, *servers]
     lines = [
         "## Beside other indexes\n",
         f"{ABOUT_OTHERS}\n",
@@ -142,7 +142,8 @@ def _microseconds(records: list[Record], case: str, server: str) -> str:
 
 def _delays(records: list[Record], case: str, server: str) -> str:
     found = [middle(records, case, server, key) for key in ("p50_ms", "p99_ms")]
-    return ", ".join(f"{value:.2f}" for value in found if value is not None) + " ms"
+    known = ", ".join(f"{value:.2f}" for value in found if value is not None)
+    return known and f"{known} ms"
 
 
 def _how(sizes: Sizes) -> str:

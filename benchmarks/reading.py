@@ -64,12 +64,13 @@ def first_file(scene: Scene, project: str) -> str:
 
 
 def read(scene: Scene) -> None:
-    """Measure every case in every round on both servers."""
-    for number in range(scene.sizes.rounds):
-        for case in CASES:
-            path = path_of(scene, case)
-            for server, (address, process) in scene.servers().items():
-                _measure(scene, case, server, address + path, process, number)
+    """Measure every case in every round on all servers."""
+    with scene.reading_node():
+        for number in range(scene.sizes.rounds):
+            for case in CASES:
+                path = path_of(scene, case)
+                for server, (address, process) in scene.servers().items():
+                    _measure(scene, case, server, address + path, process, number)
 
 
 def _measure(scene: Scene, case: Case, server: str, url: str, process: int, number: int) -> None:

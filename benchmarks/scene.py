@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.infra.nginx import process_of
-from tests.infra.server import Server, start
+from tests.infra.server import Server, start, start_node
 
 from benchmarks.corpus import Names, choose_names, corpus
 from benchmarks.processes import LOAD_CPU, SERVER_CPU, pinned
@@ -23,11 +23,12 @@ from benchmarks.static import serve_tree, write_tree
 
 OURS = "packhouse"
 NGINX = "nginx"
+NODE = "packhouse-node"
 
 
 @dataclass
 class Scene:
-    """Two servers side by side; addresses have no slash at the end."""
+    """The servers side by side; addresses have no slash at the end."""
 
     sizes: Sizes
     names: Names
@@ -36,12 +37,16 @@ class Scene:
     token: str
     nginx: str
     nginx_process: int
+    node: Server | None = None
+    """A reading node of ours."""
+
     peers: tuple[str, ...] = ()
     """The other indexes to measure; all of them when empty."""
 
     def servers(self) -> dict[str, tuple[str, int]]:
         """The address and the first process of each."""
-        return {NGINX: (self.nginx, self.nginx_process), OURS: (self.ours.url, self.ours.process.pid)}
+        found = {NGINX: (self.nginx, self.nginx_process), OURS: (self.ours.url, self.ours.process.pid)}
+        return found if self.node is None else found | {NODE: (self.node.url, self.node.process.pid)}
 
     def note(self, case: str, server: str, **found: Any) -> None:
         """Write a finding to the run's file of JSON lines, and say it."""
@@ -57,6 +62,17 @@ class Scene:
             for form in forms:
                 publisher.publish(form)
             return time.perf_counter() - began
+
+    @contextmanager
+    def reading_node(self) -> Iterator[None]:
+        """Have a reading node beside our server meanwhile."""
+        with pinned(SERVER_CPU):
+            self.node = start_node(self.ours, "--workers", "1")
+        try:
+            yield
+        finally:
+            self.node.stop()
+            self.node = None
 
     def stop_ours(self) -> None:
         """Stop our server; it may be started again on its folder."""
@@ -80,7 +96,7 @@ def set_up(sizes: Sizes, folder: Path, table: Path | None, peers: tuple[str, ...
     """Start and fill our server, copy what it serves into a tree, start nginx on that; stop both in the end."""
     names = choose_names(sizes, table)
     ours = start_pinned(folder / "data")
-    scene = Scene(sizes, names, folder, ours, "", "", 0, peers)
+    scene = Scene(sizes, names, folder, ours, "", "", 0, peers=peers)
     try:
         scene.token = ours.make_token(ours.make_user(admin=True))
         fill(scene)

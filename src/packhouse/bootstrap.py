@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import socket
 
     from packhouse.edge.nginx import Front
+    from packhouse.edge.remote import RemoteOrigin
     from packhouse.services.judging import Judge
     from packhouse.site.download_counts import DownloadCounts
     from packhouse.site.front import Nginx
@@ -308,6 +309,28 @@ def work(stock: Resources, place: Place, *, edge: bool, front: Front | None = No
     else:
         run_wsgi(application(), place)
     stop.set()
+    counts.finish()
+
+
+def work_at_node(settings: Settings, origin: RemoteOrigin, place: Place) -> None:
+    """Be a worker of a reading node."""
+    from packhouse.edge import direct
+    from packhouse.edge.edge import make_edge
+    from packhouse.site.edge_numbers import carry
+    from packhouse.web.metrics import edge_answered
+    from packhouse.web.reading import edge_secret
+
+    stock = resources(settings)
+    counts = count_downloads(stock)
+    made = make_edge(settings, origin, edge_secret(), tally=stock.tally, is_node=True)
+    carry(made.answered, edge_answered)
+    direct.run(
+        made,
+        number=place.number,
+        listener=place.listener,
+        pipe=place.pipe,
+        connections=settings.max_connections,
+    )
     counts.finish()
 
 

@@ -36,13 +36,17 @@ def start_server(*options: str, script: str = "toy_server.py", limit: int | None
     return Server(int(process.stdout.readline()), process, theirs)
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
+SERVERS = ("granian", "direct")
+"""What the workers of the tests run on (`edge.server`, `edge.direct`)."""
+
+
+@pytest.fixture(params=SERVERS)
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
     """Starts workers that end with the test."""
     started: list[Server] = []
 
     def begin(*options: str, **more: Any) -> Server:
-        started.append(start_server(*options, **more))
+        started.append(start_server(*options, f"server={request.param}", **more))
         return started[-1]
 
     yield begin
@@ -50,9 +54,13 @@ def start() -> Iterator[Start]:
         server.kill()
 
 
-@pytest.fixture(scope="module")
-def toy() -> Iterator[Server]:
-    """One worker with the toy origin for all tests of a module."""
-    server = start_server()
-    yield server
-    server.kill()
+@pytest.fixture(scope="module", params=(*SERVERS, "node"))
+def toy(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """One worker of each kind with the toy origin, and one that reads for another, for all tests of a module."""
+    kind = "direct" if request.param == "node" else request.param
+    servers = [start_server(f"server={kind}")]
+    if request.param == "node":
+        servers.append(start_server("server=direct", f"origin=http://127.0.0.1:{servers[0].port}"))
+    yield servers[-1]
+    for server in servers:
+        server.kill()

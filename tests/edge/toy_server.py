@@ -18,13 +18,18 @@ from typing import Any
 
 from packhouse.config import Settings
 from packhouse.domain.addresses import is_own_host
+from packhouse.edge import direct, server
 from packhouse.edge.bridge import AHEAD, Bridge
 from packhouse.edge.edge import Edge
 from packhouse.edge.limits import Limits
+from packhouse.edge.nodes import Nodes
 from packhouse.edge.proxies import Proxies
-from packhouse.edge.server import MOST_CONNECTIONS, run
+from packhouse.edge.remote import RemoteOrigin
+from packhouse.edge.server import MOST_CONNECTIONS
 
 Start = Callable[..., Any]
+
+SECRET = "between node and origin"
 
 
 def origin(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -121,8 +126,9 @@ class Toy:
     def __init__(self, options: dict[str, str]) -> None:
         settings = Settings(base_url=options.get("base"))
         proxies = Proxies(tuple(options.get("proxies", "127.0.0.1").split(",")))
+        application = RemoteOrigin(options["origin"], SECRET) if "origin" in options else origin
         self.bridge = Bridge(
-            origin,
+            application,
             proxies,
             threads=int(options.get("threads", 4)),
             form_threads=int(options.get("forms", 4)),
@@ -131,7 +137,8 @@ class Toy:
             streams=lambda path: path.startswith(options.get("streams", "/")),
             progress_seconds=float(options.get("progress", 30)),
         )
-        self.edge = Edge(self.bridge, Limits(lambda host: is_own_host(settings, host)))
+        limits = Limits(lambda host: is_own_host(settings, host))
+        self.edge = Edge(self.bridge, limits, nodes=Nodes(SECRET, is_node="origin" in options))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self.edge.start(loop)
@@ -144,6 +151,7 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print(listener.getsockname()[1], flush=True)  # noqa: T201 - a program for tests
     options = dict(option.split("=", 1) for option in sys.argv[2:])
+    run = direct.run if options.get("server") == "direct" else server.run
     run(
         Toy(options),
         connections=int(options.get("connections", MOST_CONNECTIONS)),

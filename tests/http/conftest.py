@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of the contract tests: with the edge, the origin alone, behind nginx, behind Varnish; two workers each.
+"""The servers of the contract tests: with the edge, the origin alone, behind nginx, Varnish, a node; two workers each.
 
 Races are run on one more, whose one worker answers everything.
 """
@@ -12,23 +12,28 @@ from contextlib import nullcontext
 import pytest
 from tests.http.client import Site, sdist, wheel
 from tests.infra.desk import Desk
-from tests.infra.server import finish, start
+from tests.infra.server import finish, start, start_node
 from tests.infra.varnish import Front, behind_varnish
 
 FILE_LIMIT = 3_000_000
 PROJECT_LIMIT = 5_000_000
 LIMITS = {"PACKHOUSE_MAX_FILE_SIZE": str(FILE_LIMIT), "PACKHOUSE_MAX_PROJECT_SIZE": str(PROJECT_LIMIT)}
-MODES = {"edge": "embedded", "origin": "none", "nginx": "nginx", "varnish": "embedded"}
+MODES = {"edge": "embedded", "origin": "none", "nginx": "nginx", "varnish": "embedded", "node": "embedded"}
 READING = {
     *("caching", "closed_index", "files", "html", "json", "metadata", "names", "negotiation", "status"),
 }
 """What is asked of a server behind Varnish, which keeps pages and files and passes on all else."""
+
+UPLOADS = {f"test_upload_{kind}" for kind in ("files", "form", "hostile", "metadata", "reasons")}
+"""What a node passes on as it is: one file of tests of uploads (`test_upload_auth`) shows that it does."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of this folder needs a running server; what is marked `once` is asked of the one with the edge alone."""
     items[:] = [item for item in items if not _is_asked_elsewhere(item)]
     for item in items:
+        if "[node" in item.name and item.path.stem in UPLOADS:
+            item.add_marker(pytest.mark.full)
         if "site" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
 
@@ -49,10 +54,13 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with behind_varnish() if mode == "varnish" else nullcontext(Front()) as front:
         server = start(data, *options, *front.options, extra=LIMITS | front.extra)
         front.stand_before(server)
+        node = start_node(server, "--workers", workers) if mode == "node" else None
         desk = Desk(data)
-        yield Site(server, "edge" if mode == "single" else mode, desk)
+        yield Site(node or server, "edge" if mode == "single" else mode, desk)
         desk.close()
-        finish(server)
+        for started in (node, server):
+            if started is not None:
+                finish(started)
 
 
 SHELF = "Shelf.Sample_Project"

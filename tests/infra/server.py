@@ -251,6 +251,31 @@ def start(
     return server
 
 
+def start_node(origin: Server, *options: str, ready: bool = True) -> Server:
+    """Start a reading node of a server, on its folder."""
+    log = origin.data.with_name(f"{origin.data.name}.node.log")
+    command = ["--role", "edge", "--origin", origin.url, "--port", "0", "--data", str(origin.data), *options]
+    with log.open("a", encoding="utf-8") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "packhouse", "serve", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(origin.extra),
+            start_new_session=True,
+        )
+    node = Server(origin.data, process, log, extra=origin.extra)
+    if ready:
+        try:
+            node.wait()
+        except BaseException:
+            node.left_behind()
+            process.wait(10)
+            raise
+    return node
+
+
 def finish(server: Server) -> None:
     """Stop a server and demand a clean end."""
     try:

@@ -30,6 +30,11 @@ def show(settings: Settings) -> None:
     _say(_head(settings))
 
 
+def show_node(settings: Settings, origin: str) -> None:
+    """A reading node: where it is, and whom it reads for."""
+    _say(_head(settings, f"  origin     {origin}/"))
+
+
 def show_first(settings: Settings, claim: str, file: Path) -> None:
     """The first start: how to become the administrator, and the exact lines for publishing and installing."""
     _say(f"{_head(settings)}\n{_claim(claim, file)}\n{lines(address(settings))}")
@@ -41,7 +46,7 @@ def _say(text: str) -> None:
         print(text, flush=True)
 
 
-def _head(settings: Settings) -> str:
+def _head(settings: Settings, origin: str = "") -> str:
     listening = address(replace(settings, base_url=None))
     upstream = re.sub("//[^/@]*@", "//", settings.upstream)
     if upstream != "none":
@@ -51,7 +56,7 @@ def _head(settings: Settings) -> str:
             f"Packhouse {__version__} is at {address(settings)}/ (Ctrl-C stops it)",
             f"  listening  {listening}/",
             f"  data       {settings.data}",
-            f"  upstream   {upstream}",
+            origin or f"  upstream   {upstream}",
             "",
         ]
     )

@@ -8,6 +8,7 @@ import sys
 import click
 
 from packhouse.cli.options import data_option
+from packhouse.errors import Kind, refuse
 
 
 @click.command()
@@ -28,8 +29,25 @@ from packhouse.cli.options import data_option
     help="`nginx` starts an nginx of this machine in front; `none` answers every request with the origin alone, for"
     " another edge in front.",
 )
+@click.option(
+    "--role",
+    type=click.Choice(["all", "edge"]),
+    default="all",
+    show_default=True,
+    help="`edge` is a reading node: beside a server on the same data folder it hands out pages and files, and passes"
+    " all else on to that server.",
+)
+@click.option("--origin", metavar="URL", help="The server a reading node passes requests on to.")
 def serve(
-    host: str | None, port: int | None, data: str | None, workers: int | None, upstream: str | None, edge: str
+    *,
+    host: str | None,
+    port: int | None,
+    data: str | None,
+    workers: int | None,
+    upstream: str | None,
+    edge: str,
+    role: str,
+    origin: str | None,
 ) -> None:
     """Start the server.
 
@@ -37,7 +55,22 @@ def serve(
     then ends with exit status 0.
     """
     from packhouse import config
-    from packhouse.bootstrap import start
+    from packhouse.bootstrap import start, work_at_node
 
     settings = config.load(host=host, port=port, data=data, workers=workers, upstream=upstream)
+    if role == "edge":
+        from packhouse.site.node import start_node
+
+        _demand_alone(edge)
+        sys.exit(start_node(settings, origin, work_at_node))
+    if origin is not None:
+        sentence = "--origin is for a reading node; add --role edge, or leave --origin away."
+        raise refuse(Kind.INVALID, "origin-unused", sentence, "origin")
     sys.exit(start(settings, edge=edge))
+
+
+def _demand_alone(edge: str) -> None:
+    """Refuse what a reading node does not do."""
+    if edge != "embedded":
+        sentence = f"--edge {edge} is for the server itself; a reading node (--role edge) is an edge already."
+        raise refuse(Kind.INVALID, "edge-twice", sentence, "edge")

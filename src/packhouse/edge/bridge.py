@@ -20,7 +20,8 @@ from packhouse.domain.addresses import MAX_FORM
 from packhouse.edge.body import Body
 from packhouse.edge.environ import environ, request_id
 from packhouse.edge.http import Exchange, Reply, SlowBodyError, plain
-from packhouse.edge.proxies import Proxies
+from packhouse.edge.nodes import NodeWatch
+from packhouse.edge.proxies import ANYBODY, Proxies
 from packhouse.edge.responses import NO_WATCH, Answer, FileWrapper, Watch
 
 log = logging.getLogger("packhouse.edge")
@@ -189,12 +190,14 @@ class Bridge:
         """Run the origin, in a thread of a pool."""
         request = exchange.request
         secret = self._secret if watch.takes_files else ""
-        env = environ(request, self._proxies.source(request), request_id(request), secret)
+        inward = isinstance(watch, NodeWatch)
+        proxies = ANYBODY if inward else self._proxies
+        env = environ(request, proxies.source(request), request_id(request), secret)
         env["wsgi.input"] = body or _EMPTY
         env["wsgi.input_terminated"] = True
         env["wsgi.file_wrapper"] = FileWrapper
         env["packhouse.lingers"] = True  # what of the body is not read after the answer, is read here
-        answer = Answer(exchange, watch, self._loop, env)
+        answer = Answer(exchange, watch, self._loop, env, inward=inward)
         try:
             answer.give(self._application)
         except Exception:

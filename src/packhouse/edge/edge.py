@@ -16,6 +16,7 @@ from packhouse.edge.flights import Flights, Leading
 from packhouse.edge.http import Exchange, Reply, plain
 from packhouse.edge.limits import CLOSE, Limits
 from packhouse.edge.nginx import Front
+from packhouse.edge.nodes import Nodes, NodeWatch
 from packhouse.edge.proxies import Proxies
 from packhouse.edge.reading import Miss, Reading
 from packhouse.storage.pages import open_pages
@@ -24,20 +25,29 @@ from packhouse.storage.tally import Tally
 
 
 def make_edge(
-    settings: Settings, application: Application, secret: str, front: Front | None = None, tally: Tally | None = None
+    settings: Settings,
+    application: Application,
+    secret: str,
+    front: Front | None = None,
+    tally: Tally | None = None,
+    *,
+    is_node: bool = False,
 ) -> Edge:
     """The edge of a worker, to be made after the fork: it opens a connection of its own to the page table.
 
     `application` is the origin, `secret` what proves to it that an edge asks which sends blobs itself, `front` is
-    given where nginx stands before us, `tally` counts downloads. Raises PackhouseError (UNAVAILABLE) when the page
-    table can't be read.
+    given where nginx stands before us, `tally` counts downloads; `is_node`: the origin is another server. Raises
+    PackhouseError (UNAVAILABLE) when the page table can't be read.
     """
     rules = CacheRules(settings.page_max_age, settings.kept_in_front)
     shelf = RootShelf(settings.data)
     blobs = Blobs(PathOf(settings.blobs_folder))
     reading = Reading(open_pages(settings), blobs, rules=rules, shelf=shelf, tally=tally)
     bridge = Bridge(application, Proxies(settings.trusted_proxies), streams=takes_uploads, secret=secret)
-    return Edge(bridge, Limits(lru_cache(256)(partial(is_own_host, settings))), reading, front)
+    limits = Limits(lru_cache(256)(partial(is_own_host, settings)))
+    # Behind nginx there are none: what it keeps for others must not be what a node is told.
+    nodes = Nodes(secret, is_node=is_node) if front is None else None
+    return Edge(bridge, limits, reading, front, nodes)
 
 
 class Edge:
@@ -47,12 +57,18 @@ class Edge:
     """
 
     def __init__(
-        self, bridge: Bridge, limits: Limits, reading: Reading | None = None, front: Front | None = None
+        self,
+        bridge: Bridge,
+        limits: Limits,
+        reading: Reading | None = None,
+        front: Front | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         self._bridge = bridge
         self._limits = limits
         self._reading = reading
         self._front = front
+        self._nodes = nodes
         self._flights = Flights()
         self._draining = False
         self.answered: Counter[int] = Counter()
@@ -74,8 +90,21 @@ class Edge:
             self._reply(exchange, refusal)
         elif self._draining:
             self._reply(exchange, plain(503, "The server is stopping; try again.\n", ("retry-after", "5"), CLOSE))
+        elif "x-packhouse-node" in exchange.request.headers and self._nodes is not None:
+            self._answer_node(exchange, self._nodes)
         else:
             self._answer(exchange)
+
+    def _answer_node(self, exchange: Exchange, nodes: Nodes) -> None:
+        """Answer one who says to be a node of ours; what it can't prove is not heard."""
+        if not nodes.prove(exchange.request):
+            self._answer(exchange)
+            return
+        reply = nodes.own_reply(exchange.request)
+        if reply is not None:
+            self._reply(exchange, reply)
+        else:
+            self._bridge.hand_over(exchange, NodeWatch(exchange))
 
     def _answer(self, exchange: Exchange) -> None:
         found = None if self._reading is None else self._reading.answer(exchange.request)

@@ -45,14 +45,17 @@ class Request:
         items: list[tuple[str, str]],
         authority: str | None = None,
         peer: Peer = Direct(),  # noqa: B008 - it can't be changed
+        headers: dict[str, str] | None = None,
     ) -> None:
         self.method = method
         self.path = path
         self.query = query
         self.items = items
-        self.headers = dict(items)
-        if len(self.headers) != len(items):
-            self.headers = _joined(items)
+        if headers is None:
+            headers = dict(items)
+            if len(headers) != len(items):
+                headers = _joined(items)
+        self.headers = headers
         self.authority = authority
         self.peer = peer
 

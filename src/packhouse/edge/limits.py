@@ -68,7 +68,7 @@ class Limits:
         return (
             request.method in METHODS
             and request.authority is None
-            and len(request.items) == len(headers)
+            and len(request.items) == len(headers) <= MAX_HEADERS
             and len(request.query) < MAX_PARAMETERS
             and _is_plain_path(request.path)
             and "transfer-encoding" not in headers

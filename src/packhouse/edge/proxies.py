@@ -23,3 +23,7 @@ class Proxies:
         address, _, port = request.peer.client.rpartition(":")
         peer = Source(address.strip("[]"), port, request.peer.scheme, request.headers.get("host", ""), "")
         return self._proxies.source(peer, request.headers)
+
+
+ANYBODY = Proxies(("0.0.0.0/0", "::/0"))
+"""Believes whoever speaks: for those who have proved that they are ours."""

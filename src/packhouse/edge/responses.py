@@ -81,12 +81,20 @@ class Answer:
     """One answer of the origin on its way to the client; for one thread."""
 
     def __init__(
-        self, exchange: Exchange, watch: Watch, loop: asyncio.AbstractEventLoop, environ: dict[str, Any]
+        self,
+        exchange: Exchange,
+        watch: Watch,
+        loop: asyncio.AbstractEventLoop,
+        environ: dict[str, Any],
+        *,
+        inward: bool = False,
     ) -> None:
+        """`inward`: the answer goes to an edge of ours, which wants to hear what is said between the two."""
         self._exchange = exchange
         self._watch = watch
         self._loop = loop
         self._environ = environ
+        self._inward = inward
         self._status = 0
         self._headers: Headers = ()
         self._begun = False
@@ -154,7 +162,7 @@ class Answer:
         kept = tuple(
             (name, value)
             for name, value in self._headers
-            if name not in HOP_BY_HOP and not name.startswith("x-packhouse-")
+            if name not in HOP_BY_HOP and (self._inward or not name.startswith("x-packhouse-"))
         )
         if any(name == "x-request-id" for name, _ in kept):
             return kept

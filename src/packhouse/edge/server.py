@@ -85,7 +85,7 @@ def run(
         application.drain()
         over.set()
 
-    _watch(pipe, drain)
+    await_word(pipe, drain)
     worker = _worker(number, listener, connections)
     worker.serve_str(granian.scheduler(loop, application.handle), loop, over)
     loop.run_until_complete(finished.wait())
@@ -147,7 +147,7 @@ def _inside(module: str) -> Any:
     return import_module(f"granian.{module}")
 
 
-def _watch(pipe: int, drain: Callable[[], None]) -> None:
+def await_word(pipe: int, drain: Callable[[], None]) -> None:
     """Wait for the supervisor's word in a thread of its own, so that a busy loop can't miss it."""
 
     def wait() -> None:

@@ -33,6 +33,14 @@ def share(data: Path) -> Path:
     return folder
 
 
+def join(data: Path) -> None:
+    """Add up numbers with a server of this machine that runs on the folder, if there is one."""
+    with contextlib.suppress(OSError, ValueError):
+        folder = Path((data / NOTE).read_text(encoding="utf-8"))
+        if folder.name.startswith(PREFIX) and not folder.is_symlink() and folder.stat().st_uid == os.getuid():
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
 def unshare(data: Path, folder: Path) -> None:
     """Remove it."""
     shutil.rmtree(folder, ignore_errors=True)

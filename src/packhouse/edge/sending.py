@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A part of a file on its way to a client: by sendfile, from the kernel's memory to the socket.
+
+The event loop itself sends, a piece at a time, as nginx does; but what is not in memory yet is read from the disk by
+a thread first, so that a slow disk holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from packhouse.edge.http import FileRange
+
+PIECE = 1024 * 1024
+"""Bytes sent before others have their turn."""
+
+FLUSH_SECONDS = 0.01
+"""How soon to look again whether what was written before is out."""
+
+_readers = ThreadPoolExecutor(16, thread_name_prefix="disk")
+
+
+class Transfer:
+    """Sends a head and bytes of a file over a transport's socket; `done` is called with whether all of it went out."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        transport: asyncio.Transport,
+        head: bytes,
+        body: FileRange,
+        done: Callable[[bool], None],
+    ) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._head = head
+        self._body = body
+        self._done = done
+        self._at = body.start
+        self._file = self._socket = -1
+        self._watched = False
+        self._over = False
+
+    def start(self) -> None:
+        """Open the file and begin; nothing has gone out when it can't be opened."""
+        try:
+            self._file = os.open(self._body.path, os.O_RDONLY | os.O_CLOEXEC)
+            # A descriptor of our own: the loop lets nobody watch that of its transport.
+            self._socket = os.dup(self._transport.get_extra_info("socket").fileno())
+        except OSError:
+            self._end(whole=False)
+            return
+        self._go_on_when_flushed()
+
+    def stop(self) -> None:
+        """The connection is gone."""
+        self._over = True
+        self._close()
+
+    def _go_on_when_flushed(self) -> None:
+        if self._over:
+            return
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(FLUSH_SECONDS, self._go_on_when_flushed)
+            return
+        try:
+            sent = _send_more(self._socket, self._head)
+        except OSError:
+            self._end(whole=False)
+            return
+        self._head = self._head[sent:]
+        if self._head:
+            self._loop.call_later(FLUSH_SECONDS, self._go_on_when_flushed)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Send as much as the socket takes now, at most a piece, once it is in memory."""
+        size = min(PIECE, self._body.end - self._at)
+        if not self._over and _is_in_memory(self._file, self._at + size - 1):
+            self._send(size)
+        elif not self._over:
+            self._unwatch()
+            reading = self._loop.run_in_executor(_readers, _read_ahead, os.dup(self._file), self._at, size)
+            reading.add_done_callback(lambda _reading: self._send(size))
+
+    def _send(self, size: int) -> None:
+        if self._over:
+            return
+        try:
+            sent = os.sendfile(self._socket, self._file, self._at, size)
+        except BlockingIOError:
+            self._watch()
+            return
+        except OSError:
+            sent = 0
+        self._at += sent
+        if sent == 0:  # the client is gone, or the file is shorter than it was
+            self._end(whole=False)
+        elif self._at == self._body.end:
+            self._end(whole=True)
+        else:
+            self._watch()
+
+    def _watch(self) -> None:
+        if not self._watched:
+            self._watched = True
+            self._loop.add_writer(self._socket, self._go_on)
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._watched = False
+            self._loop.remove_writer(self._socket)
+
+    def _end(self, *, whole: bool) -> None:
+        if not self._over:
+            self._over = True
+            self._close()
+            self._done(whole)
+
+    def _close(self) -> None:
+        self._unwatch()
+        for descriptor in (self._file, self._socket):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._socket = -1
+
+
+def _send_more(descriptor: int, head: bytes) -> int:
+    """Write a head, telling the kernel that more follows, so that they share a packet; returns the bytes taken."""
+    with socket.socket(fileno=os.dup(descriptor)) as ours:
+        try:
+            return ours.send(head, socket.MSG_MORE | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+
+def _is_in_memory(descriptor: int, at: int) -> bool:
+    """Whether a byte of a file can be read without waiting for the disk; True where the system can't tell."""
+    try:
+        os.preadv(descriptor, [bytearray(1)], at, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _read_ahead(descriptor: int, at: int, size: int) -> None:
+    """Read a part of a file into the kernel's memory; closes the descriptor."""
+    try:
+        os.posix_fadvise(descriptor, at, size, os.POSIX_FADV_WILLNEED)
+        os.pread(descriptor, 1, at + size - 1)
+    except OSError:  # sending it will say so
+        pass
+    finally:
+        os.close(descriptor)
