@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from packhouse.cli.consent import demand_consent
 from packhouse.cli.options import data_option
 from packhouse.errors import Kind, refuse
 
@@ -29,7 +28,7 @@ def delete(target: str, filename: str | None, yes: bool, data: str | None) -> No
         message = f"--file needs the release it belongs to; write {name}==VERSION."
         raise refuse(Kind.INVALID, "target-invalid", message, "file")
     what = filename or target
-    _demand_consent(what, yes)
+    demand_consent("Deleting", "deleted", what, yes=yes)
     bootstrap.connect(config.load(data=data))
     from packhouse.services import projects, releases
     from packhouse.services.journal import COMMAND
@@ -40,14 +39,3 @@ def delete(target: str, filename: str | None, yes: bool, data: str | None) -> No
     else:
         releases.delete(COMMAND, name, version, filename=filename, clock=now)
     click.echo(f"Deleted {what}.")
-
-
-def _demand_consent(what: str, yes: bool) -> None:
-    """Ask for `what` to be typed; where nobody can type, refuse without --yes."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise refuse(Kind.INVALID, "consent-missing", f"Deleting {what} can't be undone; add --yes to do it.", "yes")
-    typed = click.prompt(f"Deleting {what} can't be undone. Type {what} to do it", default="", show_default=False)
-    if typed.strip() != what:
-        raise refuse(Kind.INVALID, "consent-missing", f"Nothing was deleted: what was typed is not {what}.", "yes")

@@ -209,6 +209,19 @@ def preflight_headers(*, files: bool = False) -> Headers:
     return (("allow", "GET, HEAD, OPTIONS"), *(FILE_CORS if files else CORS), ("content-length", "0"))
 
 
+ONE_DAY = 86_400
+"""Seconds a past state may be kept: a purge still gets through."""
+
+
+def of_the_past(headers: Headers, *, settled: bool) -> Headers:
+    """The headers of an answer about a past state: kept for a day, never immutable; `settled`: it can't change."""
+    private = any(name == "cache-control" and "private" in value for name, value in headers)
+    age = f"max-age={ONE_DAY}" if settled else "max-age=0, must-revalidate"
+    control = f"private, {age}" if private else age
+    kept = tuple(pair for pair in headers if pair[0] != "surrogate-control")
+    return tuple((name, control if name == "cache-control" else value) for name, value in kept)
+
+
 def for_not_modified(headers: Headers) -> Headers:
     """The headers of the 304 that stands for a 200 with `headers`."""
     return tuple(pair for pair in headers if pair[0] in KEPT_BY_304)

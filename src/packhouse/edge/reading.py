@@ -302,8 +302,8 @@ class Reading:
 
     def _file_marks(self, target: FileTarget) -> tuple[str, str, Mark] | None:
         """The project a file's name speaks of, and the kind and mark of a page of it; None when there is none."""
-        project = self._blobs.project_of(target.filename)
-        if project is None:
+        project = None if target.moment else self._blobs.project_of(target.filename)
+        if project is None:  # of the past nothing is kept here: the origin answers for each
             return None
         for kind in ("json", "html"):
             mark = self._reader.page_mark(target.index, project, kind)

@@ -11,6 +11,10 @@ MAIN = "main"
 """The index that answers without a prefix."""
 
 _PAGE = re.compile(r"(?:/index/([a-z0-9][a-z0-9._-]{0,63}))?/simple/(?:([a-z0-9]+(?:-[a-z0-9]+)*)/)?\Z")
+_PAST_FILE = re.compile(
+    r"(?:/index/([a-z0-9][a-z0-9._-]{0,63}))?/@([^/]{1,64})/(?:files|packages)/([0-9a-f]{64})/"
+    r"([A-Za-z0-9][A-Za-z0-9._+!-]{0,255})\Z"
+)
 _FILE = re.compile(
     r"(?:/index/([a-z0-9][a-z0-9._-]{0,63}))?/(?:files|packages)/([0-9a-f]{64})/([A-Za-z0-9][A-Za-z0-9._+!-]{0,255})\Z"
 )
@@ -26,11 +30,15 @@ class PageTarget:
 
 @dataclass(frozen=True, slots=True)
 class FileTarget:
-    """A file of an index, or its core metadata (then `filename` ends in `.metadata`)."""
+    """A file of an index, or its core metadata (then `filename` ends in `.metadata`).
+
+    `moment` is the past state asked for, as it is spelled; "" for now.
+    """
 
     index: str
     sha256: str
     filename: str
+    moment: str = ""
 
 
 @lru_cache(maxsize=4096)
@@ -40,4 +48,7 @@ def target_of(path: str) -> PageTarget | FileTarget | None:
     if match is not None:
         return PageTarget(match[1] or MAIN, match[2] or "")
     match = _FILE.match(path)
-    return None if match is None else FileTarget(match[1] or MAIN, match[2], match[3])
+    if match is not None:
+        return FileTarget(match[1] or MAIN, match[2], match[3])
+    match = _PAST_FILE.match(path)
+    return None if match is None else FileTarget(match[1] or MAIN, match[3], match[4], match[2])

@@ -17,9 +17,11 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from packhouse.catalogue.models import Counter
+from packhouse.catalogue.models import Counter, JournalEntry
 from packhouse.catalogue.rows import fetch_one, insert, moment_in, moment_out, run, write_json
+from packhouse.domain.moments import AsOf, read_moment
 from packhouse.domain.permissions import Identity
+from packhouse.errors import Kind, refuse
 from packhouse.services.failures import as_refusals
 from packhouse.storage.marks import EVERYTHING, Marks, names_of
 
@@ -136,6 +138,18 @@ class Moment:
     at: datetime
 
 
+SETTLES = timedelta(minutes=1)
+"""How long after a moment no transaction can any longer be under way that took its time before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A past state, and whether it is certain that nothing is added to it any more."""
+
+    as_of: AsOf
+    settled: bool
+
+
 _READ_COUNTER = "SELECT value, at FROM catalogue_counter WHERE name = 'serial'"
 _LOCK_COUNTER = "SELECT value, at FROM catalogue_counter WHERE name = 'serial' FOR NO KEY UPDATE"
 
@@ -218,6 +232,34 @@ def bump_access() -> None:
     counter = Counter.objects.select_for_update(no_key=True).get(name="access")
     counter.value += 1
     counter.save(update_fields=["value"])
+
+
+def moment_named(text: str, now: datetime) -> Past | None:
+    """The past state that an address names; None when it is not over yet, so that it is as now.
+
+    Raises INVALID: `moment-invalid` for what can't be read, `moment-unknown` for the future and for what was before
+    the journal began.
+    """
+    named = read_moment(text)
+    counter = Counter.objects.get(name="serial")
+    if named.serial is not None:
+        entry = JournalEntry.objects.filter(serial__lte=named.serial).order_by("-serial").first()
+        if entry is None or named.serial > counter.value:
+            message = f"There is no serial {named.serial} yet; serials go from 1 to {counter.value}."
+            raise refuse(Kind.INVALID, "moment-unknown", message, "moment")
+        return Past(AsOf(named.serial, entry.at), settled=True)
+    first, last = named.first or now, named.last or now
+    if first > now:
+        message = f"The moment {text[:40]!r} is in the future; it is {now:%Y-%m-%dT%H:%M:%SZ} here."
+        raise refuse(Kind.INVALID, "moment-unknown", message, "moment")
+    if last >= now:
+        return None
+    entry = JournalEntry.objects.filter(at__lte=last).order_by("-at", "-serial").first()
+    if entry is None:
+        message = f"The moment {text[:40]!r} is before anything happened here; see the oldest entry of the journal."
+        raise refuse(Kind.INVALID, "moment-unknown", message, "moment")
+    settled = (counter.at is not None and counter.at > last) or now - last > SETTLES
+    return Past(AsOf(entry.serial, last), settled=settled)
 
 
 def last_serial() -> int:

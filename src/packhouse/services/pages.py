@@ -17,11 +17,20 @@ from datetime import datetime
 
 from django.db.models import Max
 
-from packhouse.catalogue.listings import has_more_files, living_project, project_shown, root_shown, shape_of
+from packhouse.catalogue.listings import (
+    has_more_files,
+    living_project,
+    project_at,
+    project_shown,
+    root_at,
+    root_shown,
+    shape_of,
+)
 from packhouse.catalogue.models import Counter, Index, Page, Project
 from packhouse.catalogue.rows import fetch, run
 from packhouse.domain import page as domain
 from packhouse.domain.listing import ProjectListing, RootListing
+from packhouse.domain.moments import AsOf
 from packhouse.domain.simple import (
     render_project_html,
     render_project_json,
@@ -93,6 +102,14 @@ def refresh_everywhere(project: Project, moment: Moment, *, names: bool = False)
     Page.objects.filter(project=project.name).delete()
     touched = list(Index.objects.values_list("name", flat=True))
     _touch_roots(touched, moment, names=names)
+
+
+def refresh_many(projects: list[Project], moment: Moment) -> None:
+    """Touch several projects, and drop their pages and the root pages of all indexes."""
+    for project in projects:
+        touch_project(project, moment)
+        Page.objects.filter(project=project.name).delete()
+    _touch_roots(list(Index.objects.values_list("name", flat=True)), moment, names=True)
 
 
 def reshape(name: str, moment: Moment, above: Iterable[str]) -> None:
@@ -181,6 +198,28 @@ def read_page(index_name: str, project: str, kind: str, clock: Clock = now) -> d
         if found is not None and found.is_valid(clock().timestamp()):
             return found
         return _make(index_name, project, kind, clock)
+
+
+def past_page(index_name: str, project: str, kind: str, as_of: AsOf) -> domain.Page | None:
+    """A page of an index as it was at a past moment, never stored; its audience is that of now.
+
+    None when there was no such index or project.
+    """
+    index = Index.objects.filter(name=index_name, created_serial__lte=as_of.serial).first()
+    if index is None:
+        return None
+    modified = int(as_of.at.timestamp())
+    if not project:
+        root = root_at(index, as_of)
+        body, serial = _ROOT_KINDS[kind](root), root.serial
+    else:
+        shown = project_at(index, project, as_of)
+        if shown is None:
+            return None
+        body, serial = _PROJECT_KINDS[kind](shown.listing), shown.listing.serial
+    return domain.make_page(
+        body, index=index.name, project=project, kind=kind, serial=serial, modified=modified, audience=index.audience
+    )
 
 
 def stored_page(index_name: str, project: str, kind: str) -> domain.Page | None:

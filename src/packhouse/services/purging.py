@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterable
 
 from django.db import DatabaseError
+from django.db.models import Exists, OuterRef
 
 from packhouse.catalogue.activity.models import JobPosition
-from packhouse.catalogue.models import Index, JournalEntry
+from packhouse.catalogue.models import Index, JournalEntry, Placement
 from packhouse.config import Settings
 from packhouse.domain.headers import index_key, project_key, root_key
 from packhouse.services.indexes import indexes_above
@@ -83,21 +84,30 @@ class Purging:
 def keys_of(changes: Iterable[Change]) -> list[str]:
     """The surrogate keys of what changes touch: the pages and files of a project, or all of an index.
 
-    They are those of the index the change was made in and of all that show it.
+    They are those of the index the change was made in, of every other in which the project stands or stood (a yank is
+    of a file, wherever it was promoted to), and of all that show one of these.
     """
     keys: dict[str, None] = {}
     showing: dict[str, list[str]] = {}
     for index, project in dict.fromkeys(changes):
         if not (index or project):
             continue
-        if index not in showing:
-            showing[index] = [index, *indexes_above(index)] if index else _all_indexes()
-        for name in showing[index]:
+        places = dict.fromkeys([index, *_placed(project)])
+        for place in places:
+            if place not in showing:
+                showing[place] = [place, *indexes_above(place)] if place else _all_indexes()
+        for name in dict.fromkeys(name for place in places for name in showing[place]):
             if project:
                 keys |= {project_key(name, project): None, root_key(name): None}
             else:
                 keys[index_key(name)] = None
     return list(keys)
+
+
+def _placed(project: str) -> list[str]:
+    """The indexes in which a project ever had a file."""
+    rows = Index.objects.filter(Exists(Placement.objects.filter(index=OuterRef("pk"), project__name=project)))
+    return list(rows.values_list("name", flat=True)) if project else []
 
 
 def everything() -> list[str]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from packhouse.domain.headers import (
     document_headers,
     error_headers,
     for_not_modified,
+    of_the_past,
     redirect_headers,
     surrogate_keys,
 )
@@ -37,6 +38,7 @@ from packhouse.domain.project_json import (
 )
 from packhouse.services import changelog, downloads, serving
 from packhouse.services.indexes import MAIN, indexes_below_all
+from packhouse.services.journal import Past
 from packhouse.web import resources
 from packhouse.web.context import house
 from packhouse.web.simple import make, missing, plainly_missing, reading
@@ -50,38 +52,61 @@ FEED_ITEMS = 100
 @reading
 def project_json(request: HttpRequest, right: IndexRight, name: str) -> HttpResponse:
     """`/pypi/<name>/json`."""
-    return _json(request, right, name, None)
+    return json_of(request, right, name, None)
 
 
 @plainly_missing
 @reading
 def release_json(request: HttpRequest, right: IndexRight, name: str, version: str) -> HttpResponse:
     """`/pypi/<name>/<version>/json`; the version in any spelling."""
-    return _json(request, right, name, version)
+    return json_of(request, right, name, version)
 
 
-def _json(request: HttpRequest, right: IndexRight, name: str, version: str | None) -> HttpResponse:
+def json_of(
+    request: HttpRequest, right: IndexRight, name: str, version: str | None, past: Past | None = None, at: str = ""
+) -> HttpResponse:
+    """The document of a project or release, now or in a past state, which its address spells `at`."""
     if not is_valid_name(name):
         return _missing(right)
     normalized = normalize(name)
     if name != normalized:
         return _redirect(request, name, normalized, right)
-    found = queries.answering(right.name, normalized)
-    body = _body(request, right.name, found, version) if found else None
-    if found is None or body is None:
+    found = queries.answering(right.name, normalized, None if past is None else past.as_of)
+    made = _body(_Asked(request, right.name, version, past, at), found) if found else None
+    if found is None or made is None:
         return _missing(right)
-    return _document(request, _Document(body, JSON, found.project.serial, JSON_AGE, found.project.name), right)
+    response = _document(request, _Document(made[0], JSON, made[1], JSON_AGE, found.project.name), right)
+    if past is not None:
+        headers = of_the_past((("cache-control", response["Cache-Control"]),), settled=past.settled)
+        response["Cache-Control"] = dict(headers)["cache-control"]
+    return response
 
 
-def _body(request: HttpRequest, index: str, found: queries.Answering, version: str | None) -> bytes | None:
-    facts = serving.served(found, resources.get().clock()).facts
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A document asked for: of `version`, or the latest; of a past state, which its address spells `at`."""
+
+    request: HttpRequest
+    index: str
+    version: str | None
+    past: Past | None
+    at: str
+
+
+def _body(asked: _Asked, found: queries.Answering) -> tuple[bytes, int] | None:
+    """The document and the serial of what it tells; None when there is no such release."""
+    request, index, version, past, at = asked.request, asked.index, asked.version, asked.past, asked.at
+    facts = serving.served(found, resources.get().clock(), None if past is None else past.as_of).facts
     shown = latest_release(facts.releases) if version is None else find_release(facts.releases, version)
     if shown is None:
         return None
     counted = downloads.of_project(index, found.project.name, resources.get().clock())
     facts = replace(_with_description(facts, shown), downloads=counted)
     where = addresses(request, index)
-    return render_project(facts, where) if version is None else render_release(facts, shown.version, where)
+    if at:
+        where = replace(where, index=f"{where.index}/@{quote(at, safe=':+')}")
+    body = render_project(facts, where) if version is None else render_release(facts, shown.version, where)
+    return None if body is None else (body, facts.serial)
 
 
 def _with_description(facts: ProjectFacts, shown: ReleaseFacts) -> ProjectFacts:

@@ -34,7 +34,7 @@ CHALLENGE = 'Basic realm="packhouse", charset="UTF-8"'
 
 
 API_PATHS = (
-    *("/simple", "/legacy", "/files/", "/packages/", "/index/", "/pypi", "/RPC2", "/integrity/", "/rss/"),
+    *("/@", "/simple", "/legacy", "/files/", "/packages/", "/index/", "/pypi", "/RPC2", "/integrity/", "/rss/"),
     *("/_/", "/healthz", "/readyz", "/robots.txt", "/.well-known/"),
 )
 """Read by programs: refusals there are never HTML pages."""

@@ -11,11 +11,12 @@ import time
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
-from packhouse.domain.headers import Headers, file_headers, preflight_headers, surrogate_keys
+from packhouse.domain.headers import Headers, file_headers, of_the_past, preflight_headers, surrogate_keys
 from packhouse.domain.offers import FileAnswer, FileOffer, answer_file
-from packhouse.domain.permissions import ReadMode
+from packhouse.domain.permissions import IndexRight, ReadMode
 from packhouse.errors import Kind, PackhouseError
 from packhouse.services import access, files
+from packhouse.services.journal import Past
 from packhouse.services.keeping import is_whole
 from packhouse.storage.tally import is_download
 from packhouse.web import resources
@@ -32,7 +33,14 @@ def file(request: HttpRequest, sha256: str, filename: str, index: str = "main") 
     right = may_read(request, index)
     if request.method == "OPTIONS":
         return make(204, preflight_headers(files=True))
-    offer = _offer(sha256, filename, right.name, public=right.read is ReadMode.PUBLIC)
+    return send(request, right, sha256, filename)
+
+
+def send(
+    request: HttpRequest, right: IndexRight, sha256: str, filename: str, past: Past | None = None
+) -> HttpResponseBase:
+    """The file at an address of an index, now or in a past state; raises the refusals of `services.files`."""
+    offer = _offer(sha256, filename, right, past)
     if offer is None:
         return _damaged()
     if takes_files(request):
@@ -44,12 +52,14 @@ def file(request: HttpRequest, sha256: str, filename: str, index: str = "main") 
     return response
 
 
-def _offer(sha256: str, filename: str, index: str, *, public: bool) -> FileOffer | None:
+def _offer(sha256: str, filename: str, right: IndexRight, past: Past | None) -> FileOffer | None:
     """The bytes behind an address, or the refusal (MISSING, FORBIDDEN); None for damaged metadata."""
     wanted, metadata = (
         (filename.removesuffix(".metadata"), True) if filename.endswith(".metadata") else (filename, False)
     )
-    found = files.offered_file(index, sha256, wanted, metadata=metadata, now=resources.get().clock())
+    index, public = right.name, right.read is ReadMode.PUBLIC
+    as_of = None if past is None else past.as_of
+    found = files.offered_file(index, sha256, wanted, metadata=metadata, now=resources.get().clock(), as_of=as_of)
     modified = int(found.uploaded_at.timestamp())
     blob = found.metadata_sha256 or "" if metadata else found.sha256
     headers = file_headers(
@@ -60,6 +70,8 @@ def _offer(sha256: str, filename: str, index: str, *, public: bool) -> FileOffer
         public=public,
         metadata=metadata,
     )
+    if past is not None:
+        headers = of_the_past(headers, settled=past.settled)
     size = _metadata_size(blob) if metadata else found.size
     return None if size is None else FileOffer(blob, size, f'"{blob}"', modified, headers, public=public)
 

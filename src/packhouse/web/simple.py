@@ -75,7 +75,7 @@ def project(request: HttpRequest, right: IndexRight, name: str) -> HttpResponseB
         return missing(right)
     normalized = normalize(name)
     if name != normalized:
-        return _redirect(request, f"../{normalized}/", right)
+        return redirect_to(request, f"../{normalized}/", right)
     return _answer(request, right, normalized)
 
 
@@ -85,7 +85,7 @@ def add_slash(request: HttpRequest, right: IndexRight, name: str = "") -> HttpRe
     """`/simple` and `/simple/<name>`: to the same with a slash (the name normalized on the way)."""
     if name and not is_valid_name(name):
         return missing(right)
-    return _redirect(request, f"{normalize(name) if name else 'simple'}/", right)
+    return redirect_to(request, f"{normalize(name) if name else 'simple'}/", right)
 
 
 @plainly_missing
@@ -113,7 +113,7 @@ def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponseB
     headers = lower_headers(request)
     representation = choose_representation(headers.get("accept"), request.META.get("QUERY_STRING", ""))
     if representation is None:
-        return _not_acceptable(right)
+        return not_acceptable(right)
     if not name and roots.are_many():
         return _answer_root(request, right, representation)
     page = pages.read_page(right.name, name, representation.kind)
@@ -166,13 +166,15 @@ def _rules() -> CacheRules:
     return CacheRules(settings.page_max_age, settings.kept_in_front)
 
 
-def _not_acceptable(right: IndexRight) -> HttpResponse:
+def not_acceptable(right: IndexRight) -> HttpResponse:
+    """The 406 of a page that has no representation asked for."""
     types = ", ".join(r.value for r in Representation)
     body = f"None of the types in Accept can be sent; this page comes as {types}.\n".encode()
     return make(406, error_headers(len(body), public=_public(right)), body)
 
 
-def _redirect(request: HttpRequest, location: str, right: IndexRight) -> HttpResponse:
+def redirect_to(request: HttpRequest, location: str, right: IndexRight) -> HttpResponse:
+    """301 to a relative address, with the query."""
     query = request.META.get("QUERY_STRING", "")
     return make(301, redirect_headers(f"{location}?{query}" if query else location, public=_public(right)))
 

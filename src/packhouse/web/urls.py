@@ -21,6 +21,7 @@ from packhouse.web import (
     manage,
     metrics,
     old_addresses,
+    past,
     pictures,
     projects,
     simple,
@@ -66,6 +67,24 @@ def index_routes(prefix: str) -> list[URLPattern]:
         *(reads(prefix + pattern, view, regex=True) for pattern, view in patterns),
         route(prefix + r"legacy/?$", legacy.upload, action=Action.UPLOAD, methods=("POST",), regex=True),
     ]
+
+
+_MOMENT = r"@(?P<moment>[^/]+)/"
+
+
+def past_routes(prefix: str) -> list[URLPattern]:
+    """The read APIs of the past states of an index whose addresses begin with `prefix` (a regular expression)."""
+    patterns: list[tuple[str, View]] = [
+        (r"simple$", past.add_slash),
+        (r"simple/$", past.root),
+        (r"simple/(?P<name>[^/]+)$", past.add_slash),
+        (r"simple/(?P<name>[^/]+)/$", past.project),
+        (r"(?:files|packages)/(?P<sha256>[0-9a-f]{64})/(?P<filename>[^/]+)$", past.file),
+        (r"pypi/(?P<name>[^/]+)/json/?$", past.project_json),
+        (r"pypi/(?P<name>[^/]+)/(?P<version>[^/]+)/json/?$", past.release_json),
+        (r"(?P<rest>.*)$", past.unknown),
+    ]
+    return [reads(prefix + _MOMENT + pattern, view, regex=True) for pattern, view in patterns]
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -131,6 +150,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # what programs read: `main`, and every index by its name
     *index_routes(r"^"),
     *index_routes(_INDEX),
+    *past_routes(r"^"),
+    *past_routes(_INDEX),
     route(_INDEX + r"(?:pypi/?|RPC2)$", xmlrpc.endpoint, action=Action.READ, methods=("POST",), regex=True),
     reads(_INDEX + r"(?P<rest>.*)$", simple.unknown, regex=True),
     reads(_INDEX.removesuffix("/") + "$", simple.unknown, regex=True),
