@@ -18,6 +18,7 @@ from packhouse.domain.permissions import Identity
 from packhouse.errors import Kind, PackhouseError
 from packhouse.services import (
     access,
+    file_purging,
     files,
     index_rules,
     indexes,
@@ -26,7 +27,6 @@ from packhouse.services import (
     pages,
     projects,
     promoting,
-    file_purging,
     releases,
     serving,
     snapshots,

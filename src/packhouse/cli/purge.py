@@ -31,8 +31,8 @@ def purge(target: str, filename: str | None, reason: str, yes: bool, data: str |
         raise refuse(Kind.INVALID, "target-invalid", message, "file")
     demand_consent("Purging", "purged", filename or target, yes=yes)
     bootstrap.connect(config.load(data=data))
-    from packhouse.services.journal import COMMAND
     from packhouse.services.file_purging import purge as purge_files
+    from packhouse.services.journal import COMMAND
     from packhouse.services.resources import now
 
     for purged in purge_files(COMMAND, name, version, filename=filename, reason=reason, clock=now):
