@@ -123,7 +123,7 @@ def test_nginx_ends_when_the_server_is_killed(start_server: StartServer):
     server = start_server("--edge", "nginx")
     nginx = nginx_of(server)
     os.killpg(server.process.pid, signal.SIGKILL)
-    server.process.wait(10)
+    server.process.wait(60)
     deadline = time.monotonic() + 60
     while Path(f"/proc/{nginx}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -51,7 +51,7 @@ def test_a_stop_in_the_middle_of_a_start_is_clean(start_server: StartServer, num
     while not (server.data / "secret-key").exists():
         assert server.process.poll() is None, server.output()
     os.killpg(server.process.pid, number)
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
     assert server.left_behind() == []
 
 
@@ -102,7 +102,7 @@ def test_everything_written_is_private(start_server: StartServer):
 def test_stops_with_exit_status_0_whatever_process_of_the_group_is_told(start_server: StartServer, number: int):
     server = start_server("--workers", "2")
     os.killpg(server.process.pid, number)
-    assert server.process.wait(10) == 0
+    assert server.process.wait(60) == 0
     assert server.left_behind() == []
 
 
@@ -118,7 +118,7 @@ def test_a_killed_worker_is_replaced(start_server: StartServer):
 def test_restart_after_a_kill_finds_the_folder_free(start_server: StartServer):
     first = start_server()
     first.process.kill()
-    first.process.wait(10)
+    first.process.wait(60)
     second = start_server()
     assert second.get("/healthz")[0] == 200
 

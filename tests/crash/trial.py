@@ -245,7 +245,7 @@ class Trials:
             env=environment({"PACKHOUSE_FAULT": f"s15:kill@{when}"}),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
             start_new_session=True,
         )

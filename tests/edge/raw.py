@@ -53,7 +53,7 @@ class Server:
         with contextlib.suppress(OSError):
             os.close(self.pipe)
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -139,7 +139,7 @@ def front(tmp_path: Path) -> Iterator[tuple[str, Path]]:
             yield f"http://{listen}", blobs / "sha256" / "ab" / "cd" / "abcd"
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
             inner.shutdown()
 
 

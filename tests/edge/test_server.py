@@ -70,7 +70,7 @@ def test_a_worker_obeys_its_supervisor_alone_and_ends_with_it(start: type) -> No
         server.process.send_signal(number)
     assert server.get("/slow?0.3").status == 200
     os.close(server.pipe)
-    assert server.process.wait(10) == 1
+    assert server.process.wait(60) == 1
 
 
 def send_for_ever(connection: socket.socket) -> None:

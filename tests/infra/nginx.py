@@ -84,7 +84,7 @@ def nginx(server: str, http: str = "") -> Iterator[str]:
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
+            process.wait(60)
         process.kill()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)

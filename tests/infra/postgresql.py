@@ -81,10 +81,10 @@ class Cluster:
             return
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

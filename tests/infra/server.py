@@ -33,7 +33,7 @@ from tests.infra import databases
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 START_SECONDS = 60.0
-STOP_SECONDS = 40.0
+STOP_SECONDS = 90.0
 GONE_SECONDS = 30.0
 
 
@@ -44,7 +44,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run_packhouse(
-    *arguments: str, stdin: str = "", extra: Mapping[str, str] | None = None, seconds: float = 60
+    *arguments: str, stdin: str = "", extra: Mapping[str, str] | None = None, seconds: float = 240
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m packhouse ...` to its end."""
     return subprocess.run(

@@ -38,7 +38,7 @@ def test_the_first_is_written_at_once() -> None:
     counts = made(tally, book)
     counts.start()
     tally.count("main", "a", "pip")
-    assert book.came.wait(20)
+    assert book.came.wait(60)
     counts.finish()
     assert book.written.total() == 1
 
