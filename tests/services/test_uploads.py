@@ -168,16 +168,16 @@ def test_D14_a_token_of_another_project(press: Press, alice: User, clock: Tickin
 
 def test_credentials_are_judged_before_the_body(press: Press, alice: User, clock: TickingClock) -> None:
     with pytest.raises(PackhouseError) as caught:
-        uploads.begin(ANONYMOUS, "main")
+        uploads.begin(ANONYMOUS, "main", press.resources.settings)
     assert caught.value.kind is Kind.UNAUTHENTICATED
     _, secret = tokens.create_token(COMMAND, alice, "reader", ["read"], clock=clock)
     with pytest.raises(PackhouseError) as caught:
-        uploads.begin(access.authenticate(f"Bearer {secret}", clock()), "main")
+        uploads.begin(access.authenticate(f"Bearer {secret}", clock()), "main", press.resources.settings)
     assert (caught.value.kind, caught.value.code) == (Kind.FORBIDDEN, "token-action")
     with pytest.raises(PackhouseError) as caught:
-        uploads.begin(press.identity, "nowhere")
+        uploads.begin(press.identity, "nowhere", press.resources.settings)
     assert caught.value.kind is Kind.MISSING
-    uploads.begin(press.identity, "main")
+    assert uploads.begin(press.identity, "main", press.resources.settings) > 0
 
 
 def test_an_index_one_may_not_read_takes_no_upload(alice: User, resources: Resources, clock: TickingClock) -> None:
@@ -327,13 +327,13 @@ def test_E7_a_quota_is_for_all_files_of_a_project(alice: User, main: Index, cloc
     assert press.wheel("foo", "3.0").created
 
 
-def test_limits_of_an_index(main: Index, resources: Resources, clock: TickingClock) -> None:
-    assert uploads.file_limit("main", resources.settings) == 2 * 1024**3
+def test_limits_of_an_index(press: Press, resources: Resources, clock: TickingClock) -> None:
+    assert uploads.begin(press.identity, "main", resources.settings) == 2 * 1024**3
     indexes.set_rule(COMMAND, "main", "profile", "strict", clock=clock)
-    assert uploads.file_limit("main", resources.settings) == 100_000_000
+    assert uploads.begin(press.identity, "main", resources.settings) == 100_000_000
     assert indexes.project_limit("main", resources.settings) == 10**10
     indexes.set_rule(COMMAND, "main", "max_file_size", 5, clock=clock)
-    assert uploads.file_limit("main", resources.settings) == 5
+    assert uploads.begin(press.identity, "main", resources.settings) == 5
 
 
 @pytest.fixture

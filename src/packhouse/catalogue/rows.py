@@ -14,22 +14,44 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.utils.dateparse import parse_datetime
+
+from packhouse.catalogue.sqlite.base import question_marks
 
 
 def fetch(statement: str, *values: Any) -> list[Any]:
     """All rows of a statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+    with _executed(statement, values) as cursor:
         return list(cursor.fetchall())
 
 
 def fetch_one(statement: str, *values: Any) -> Any:
     """The first row, or None."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+    with _executed(statement, values) as cursor:
         return cursor.fetchone()
+
+
+@contextmanager
+def _executed(statement: str, values: tuple[Any, ...]) -> Iterator[Any]:
+    """A cursor that has executed a statement; errors are Django's.
+
+    On SQLite the driver is asked directly: what Django's cursors do around it costs three times what SQLite does.
+    """
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "sqlite" or database.queries_logged or database.execute_wrappers:
+        with database.cursor() as cursor:
+            cursor.execute(statement, values)
+            yield cursor
+        return
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors:
+        cursor = database.connection.execute(question_marks(statement), values)
+        try:
+            yield cursor
+        finally:
+            cursor.close()
 
 
 @contextmanager
@@ -47,8 +69,8 @@ def snapshot() -> Iterator[None]:
 
 def run(statement: str, *values: Any) -> None:
     """Execute a statement that returns nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+    with _executed(statement, values):
+        pass
 
 
 def insert(table: str, **columns: Any) -> None:

@@ -61,7 +61,13 @@ def _read_type(content_type: str) -> tuple[str, str]:
 def _render_markdown(text: str, variant: str) -> str | None:
     from readme_renderer import markdown
 
-    return markdown.render(text, variant=variant)
+    parse = markdown.variants.get(variant)
+    html = parse(text) if parse else None
+    if not html:
+        return None
+    if "<pre" in html or 'href="#' in html:  # code to be coloured, links within the page
+        return markdown.render(text, variant=variant)
+    return readme_clean.clean(html)  # what `render` does besides costs more than all the rest
 
 
 def _render_rst(text: str) -> str | None:

@@ -334,9 +334,8 @@ def profile_from(rules: dict[str, Any]) -> Profile:
     return Profile.from_dict(chosen.as_dict() | rules) if rules else chosen
 
 
-def file_limit(name: str, settings: Settings) -> int:
-    """Bytes of the largest file an index takes: a rule of its own, else the less of its profile's and the server's."""
-    rules = rules_of(name)
+def file_limit_from(rules: dict[str, Any], settings: Settings) -> int:
+    """Bytes of the largest file an index takes: its own rule, else the less of its profile's and the server's."""
     wanted = profile_from(rules).max_file_size
     if wanted is None:
         return settings.max_file_size

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
-from packhouse.catalogue.models import File, JournalEntry, Placement, Project
+from packhouse.catalogue.models import File, JournalEntry, Placement
 from packhouse.catalogue.rows import fetch_one
 from packhouse.catalogue.upload_facts import IndexFacts, KnownFile, KnownRelease, UploadFacts, index_facts, upload_facts
 from packhouse.domain.filenames import SdistFilename, WheelFilename
@@ -143,7 +143,8 @@ def _demand_new_name(case: Case) -> None:
 
 def _lookalike(name: str) -> str | None:
     """An existing project that looks like this name."""
-    return Project.objects.filter(ultra_name=ultranormalize(name)).values_list("name", flat=True).first()
+    row = fetch_one("SELECT name FROM catalogue_project WHERE ultra_name = %s ORDER BY id", ultranormalize(name))
+    return None if row is None else str(row[0])
 
 
 def warnings(case: Case) -> tuple[Fault, ...]:

@@ -25,16 +25,17 @@ from packhouse.domain.versions import canonical
 from packhouse.domain.wording import shown
 from packhouse.errors import Fault, Kind, PackhouseError
 from packhouse.services import placing, upload_rules
-from packhouse.services.indexes import file_limit
+from packhouse.services.indexes import file_limit_from
 from packhouse.services.keeping import is_whole, metadata_digest
 from packhouse.services.upload_rules import Candidate, Case
 
 if TYPE_CHECKING:
+    from packhouse.config import Settings
     from packhouse.services.judging import Judgement
     from packhouse.services.resources import Resources
     from packhouse.storage.incoming import Incoming
 
-__all__ = ["Outcome", "UploadForm", "begin", "file_limit", "publish", "read_form"]
+__all__ = ["Outcome", "UploadForm", "begin", "publish", "read_form"]
 
 Parsed = WheelFilename | SdistFilename
 ATTEMPTS = 3
@@ -50,9 +51,11 @@ class Outcome:
     warnings: tuple[Fault, ...] = ()
 
 
-def begin(identity: Identity, index_name: str) -> None:
-    """Refuse who may not upload to the index at all, before the body is read."""
-    may(identity, Action.UPLOAD, index=upload_rules.index_of(index_name, identity).right).demand()
+def begin(identity: Identity, index_name: str, settings: Settings) -> int:
+    """Refuse who may not upload to the index at all, before the body is read; returns the most bytes of a file."""
+    index = upload_rules.index_of(index_name, identity)
+    may(identity, Action.UPLOAD, index=index.right).demand()
+    return file_limit_from(index.rules, settings)
 
 
 def publish(

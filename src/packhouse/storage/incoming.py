@@ -74,6 +74,7 @@ class Incoming:
             hashlib.blake2b(digest_size=32, usedforsecurity=False),
         )
         self._kept = ""
+        self._durable = -1  # bytes known to be durable
         self.size = 0
         with blob_errors("opening a temporary file"):
             self.path, self._descriptor = _locked_file(folder)
@@ -100,11 +101,14 @@ class Incoming:
         return Digests(sha256, md5, blake2b)
 
     def sync(self) -> None:
-        """Make the bytes durable. What fails here is never tried again: the kernel may have dropped the bytes."""
+        """Make the bytes durable, once. What fails here is never tried again: the kernel may have dropped the bytes."""
+        if self._durable == self.size:
+            return
         with blob_errors("making a file durable"):
             self._hook("s6")
             os.fsync(self._descriptor)
             self._hook("s7")
+        self._durable = self.size
 
     def keep(self) -> str:
         """Put the file into the store, durably, and return its sha256; the same again when called again.

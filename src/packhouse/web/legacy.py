@@ -38,9 +38,9 @@ def upload(request: HttpRequest, index: str = "main") -> HttpResponse:
     length = _content_length(request)
     try:
         identity = access.authenticate(request.headers.get("Authorization"), resources.get().clock())
-        uploads.begin(identity, index)
+        limit = uploads.begin(identity, index, resources.get().settings)
         resources.get().hook("s1")
-        outcome = _publish(request, stream, length, identity, index)
+        outcome = _publish(request, stream, length, limit, identity, index)
     except PackhouseError as error:
         if _is_ours_to_drain(request) and (
             stream.begun or "100-continue" not in request.headers.get("Expect", "").lower()
@@ -65,10 +65,9 @@ class _Body:
 
 
 def _publish(
-    request: HttpRequest, stream: Stream, length: int | None, identity: Identity, index: str
+    request: HttpRequest, stream: Stream, length: int | None, limit: int, identity: Identity, index: str
 ) -> uploads.Outcome:
     stock = resources.get()
-    limit = uploads.file_limit(index, stock.settings)
     if length is not None and length > limit + MULTIPART_ROOM:
         raise too_large(limit)
     boundary = boundary_of(request.headers.get("Content-Type", ""), request.headers.get("Content-Encoding", ""))

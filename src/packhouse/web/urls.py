@@ -64,8 +64,8 @@ def index_routes(prefix: str) -> list[URLPattern]:
         (r"rss/project/(?P<name>[^/]+)/releases.xml$", documents.releases_feed),
     ]
     return [
-        *(reads(prefix + pattern, view, regex=True) for pattern, view in patterns),
         route(prefix + r"legacy/?$", legacy.upload, action=Action.UPLOAD, methods=("POST",), regex=True),
+        *(reads(prefix + pattern, view, regex=True) for pattern, view in patterns),
     ]
 
 
@@ -88,6 +88,8 @@ def past_routes(prefix: str) -> list[URLPattern]:
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # what programs read of `main` and send to it: first, for each pattern before costs time
+    *index_routes(r"^"),
     # what people look at
     route("", home.home, action=Action.READ, name="home"),
     route("search/", home.search, action=Action.READ, name="search"),
@@ -147,8 +149,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(
         "admin/index/<str:name>/", administration.index_page, action=Action.ADMINISTER, name="admin-index", methods=FORM
     ),
-    # what programs read: `main`, and every index by its name
-    *index_routes(r"^"),
+    # what programs read of every index by its name
     *index_routes(_INDEX),
     *past_routes(r"^"),
     *past_routes(_INDEX),

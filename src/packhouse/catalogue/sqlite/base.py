@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import decimal
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -44,6 +45,12 @@ def _register(module: Any) -> None:
 _register(library)
 
 
+@lru_cache(maxsize=512)
+def question_marks(query: str) -> str:
+    """A statement with the placeholders of SQLite for Django's `%s`."""
+    return base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
+
+
 class Cursor(library.Cursor):  # type: ignore[misc]
     """A cursor that takes Django's `%s` and `%(name)s` placeholders."""
 
@@ -53,8 +60,9 @@ class Cursor(library.Cursor):  # type: ignore[misc]
         """Run one statement."""
         if params is None:
             return super().execute(query)
-        names = list(params) if isinstance(params, Mapping) else None
-        return super().execute(self.convert_query(query, param_names=names), params)
+        if isinstance(params, Mapping):
+            return super().execute(self.convert_query(query, param_names=list(params)), params)
+        return super().execute(question_marks(query), params)
 
     def executemany(self, query: str, param_list: Iterable[Any]) -> Any:
         """Run one statement for each of the parameters."""
