@@ -11,6 +11,7 @@ import html5lib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from readme_renderer import markdown as library
 
 from packhouse.domain.readme import clean, render_description
 
@@ -52,6 +53,26 @@ def inspect(html: str | None) -> str:
         assert element.tag in {*HARMLESS, "DOCUMENT_FRAGMENT"}, element.tag
     assert clean(html) == html, "cleaning again changes it"
     return html
+
+
+@pytest.mark.parametrize("variant", ["GFM", "CommonMark"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Title\n\nSee [below](#below).\n\n## Below\n\n<b id=x>raw</b> <a href='#x'>raw link</a>",
+        "A note[^1] and another[^n].\n\n[^1]: One.\n[^n]: Two.",
+        "```python\nimport this\n```\n\n[up](#user-content-up)",
+        "```\nno language\n```\n\n    indented\n",
+        '<pre lang="python"><code>x = 1</code></pre>\n\n<pre><code class="language-c">int x;</code></pre>',
+        "| a | b |\n|---|---|\n| 1 | ~~2~~ |\n\n- [x] done\n\n> [!NOTE]\n> noted\n",
+        "<div align=center><img src=http://a.example/x.png width=10 style=x></div>\n\n<script>x</script> text",
+        "",
+    ],
+)
+def test_markdown_becomes_what_the_library_makes_of_it(text: str, variant: str) -> None:
+    whole = library.render(text, variant=variant)
+    expected = clean(whole) if whole else ""
+    assert render_description(text, f"text/markdown; variant={variant}") == (expected or None)
 
 
 def markdown(text: str) -> str:

@@ -143,3 +143,36 @@ for deed in (
     if "no such thing" in done.stdout:
         pytest.skip("this kernel has no Landlock")
     assert done.stdout == "open ['file']\n" + "refused\n" * 7, done
+
+
+def test_a_forked_process_is_a_child_that_runs_on() -> None:
+    code = """
+child = sandbox.fork()
+if child == 0:
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), child != os.getpid())
+"""
+    assert run(code).stdout.split() == ["7", "True"]
+
+
+def test_a_fork_the_system_refuses_is_an_error() -> None:
+    code = """
+sandbox.forbid(sandbox.make_filter()) or (print("no filter here"), sys.exit(0))
+try:
+    sandbox.fork()
+except PermissionError:
+    print("refused")
+"""
+    done = run(code)
+    assert done.stdout.strip() in {"refused", "no filter here"}, done.stderr
+
+
+def test_using_up_gaps_takes_little_and_ends() -> None:
+    code = """
+kept = [bytes(n % 4000) for n in range(20_000)]
+del kept[::2]
+before = sandbox.address_space()
+sandbox.use_up_gaps()
+print(sandbox.address_space() - before)
+"""
+    assert int(run(code).stdout) < 4 * 1024 * 1024

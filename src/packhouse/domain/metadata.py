@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, cast
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -158,7 +159,7 @@ def _value(name: str, values: list[str], found: Findings) -> Any:
             if not _JUDGES[name](name, value, found):
                 return None
     if name == "license-expression":
-        return canonicalize_license_expression(values[0]) if values[0] else ""
+        return _licence(values[0]) if values[0] else ""
     if name == "provides-extra":
         return tuple(normalize(value) for value in values)
     if name == "dynamic":
@@ -277,7 +278,7 @@ def _judge_by_packaging(code: str) -> Callable[[str, str, Findings], bool]:
         if not _is_shallow(name, value, found):
             return False
         try:
-            _ask_packaging(attribute, value if name in SINGLE else [value])
+            _ask_packaging(attribute, value, single=name in SINGLE)
         except (InvalidMetadata, InvalidLicenseExpression, ValueError, IndexError, RecursionError) as error:
             reason = ascii(" ".join(str(error).split()))[1:-1][:300]
             found.fault(code, f"{name}: {reason}; see the core metadata specification.", attribute)
@@ -287,9 +288,14 @@ def _judge_by_packaging(code: str) -> Callable[[str, str, Findings], bool]:
     return judge
 
 
-def _ask_packaging(attribute: str, value: str | list[str]) -> None:
-    raw = cast("RawMetadata", {attribute: value})
+@lru_cache(maxsize=256)
+def _ask_packaging(attribute: str, value: str, *, single: bool) -> None:
+    """Raise what `packaging` has against a value; what it once found sound is not asked again."""
+    raw = cast("RawMetadata", {attribute: value if single else [value]})
     getattr(Metadata.from_raw(raw, validate=False), attribute)
+
+
+_licence = lru_cache(maxsize=256)(canonicalize_license_expression)
 
 
 def _judge_dynamic(name: str, value: str, found: Findings) -> bool:

@@ -59,15 +59,17 @@ def _read_type(content_type: str) -> tuple[str, str]:
 
 
 def _render_markdown(text: str, variant: str) -> str | None:
+    """As `markdown.render` does, without preparing to colour code where there is none: that costs more than the rest.
+
+    What it does to links within the page, `clean` does to all of them.
+    """
     from readme_renderer import markdown
 
     parse = markdown.variants.get(variant)
     html = parse(text) if parse else None
-    if not html:
-        return None
-    if "<pre" in html or 'href="#' in html:  # code to be coloured, links within the page
+    if html and ('<pre lang="' in html or '<code class="language-' in html):
         return markdown.render(text, variant=variant)
-    return readme_clean.clean(html)  # what `render` does besides costs more than all the rest
+    return readme_clean.clean(html) if html else None
 
 
 def _render_rst(text: str) -> str | None:

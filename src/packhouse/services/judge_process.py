@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 import orjson
 
 from packhouse.domain.judgement import judge_file
+from packhouse.domain.metadata import read_metadata
 from packhouse.domain.policy import PRIVATE, STRICT, Profile
 from packhouse.domain.readme import render_description
 from packhouse.services import sandbox
@@ -79,13 +80,29 @@ def _warm_up() -> bytes:
     """Do once what every child would do first, so that all share its memory; returns a wheel to try."""
     render_description("# a\n\n```python\nx = 1\n```\n", "text/markdown")
     render_description("a\n=\n\n.. code:: python\n\n   x = 1\n\n.. image:: https://a.example/b.png\n", "text/x-rst")
+    for header, values in _USUAL.items():
+        for value in values:
+            read_metadata(f"Metadata-Version: 2.4\nName: a\nVersion: 1\n{header}: {value}\n".encode(), PRIVATE)
     sample = _make_sample()
-    _judge_sample(sample)
+    for _ in range(8):  # the interpreter adapts its code after so many runs, which each child would do again
+        _judge_sample(sample)
     _judge_sample(sample, STRICT)
     judge_file(io.BytesIO(sample), "a-1.0.tar.gz", PRIVATE)
     gc.collect()
     gc.freeze()
+    sandbox.use_up_gaps()
     return sample
+
+
+_USUAL = {
+    "Requires-Python": [f"{sign}3.{minor}" for sign in (">=", ">= ", "~=") for minor in range(6, 16)],
+    "License-Expression": ["MIT", "Apache-2.0", "BSD-3-Clause", "BSD-2-Clause", "MPL-2.0", "ISC", "PSF-2.0"],
+    "Description-Content-Type": [
+        *("text/markdown", "text/x-rst", "text/plain", "text/markdown; charset=UTF-8"),
+        *("text/markdown; charset=UTF-8; variant=GFM", "text/x-rst; charset=UTF-8"),
+    ],
+}
+"""Values that many files have: judged once, then remembered."""
 
 
 _SAMPLE = {
@@ -96,6 +113,7 @@ _SAMPLE = {
     "entry_points.txt": "[console_scripts]\na = a:a\n",
     "RECORD": "a-1.0.dist-info/METADATA,sha256=x,1\n",
 }
+_DESCRIPTION = "# a\n\nA [link](https://a.example), `code` and\n\n* a list.\n"
 
 
 def _make_sample() -> bytes:
@@ -109,6 +127,7 @@ def _make_sample() -> bytes:
 def _judge_sample(wheel: bytes, profile: Profile = PRIVATE) -> None:
     """Judge a small wheel, so that whatever is done at the first time only is done."""
     orjson.dumps(judge_file(io.BytesIO(wheel), "a-1.0-py3-none-any.whl", profile).as_dict())
+    render_description(_DESCRIPTION, "text/markdown")
 
 
 class Nursery:
@@ -146,7 +165,7 @@ class Nursery:
     def _fill(self) -> None:
         while len(self._idle) < IDLE_CHILDREN and len(self._idle) + len(self._busy) < MOST_CHILDREN:
             try:
-                process = os.fork()
+                process = sandbox.fork()
             except OSError:
                 return  # no memory or no process left: tried again in half a second
             if process == 0:
