@@ -40,6 +40,7 @@ class Body:
         self._chunks: deque[bytes] = deque()
         self._changed = Condition()
         self._waiting = 0  # bytes in _chunks
+        self._wanted = 1  # bytes the origin's thread waits for
         self._received = 0
         self._window = (0.0, 0)  # when the rate was last found good, and the bytes received by then
         self._last = 0.0  # when the last bytes came
@@ -121,7 +122,8 @@ class Body:
             if chunk and not self._discarding:
                 self._chunks.append(chunk)
                 self._waiting += len(chunk)
-            self._changed.notify()
+            if self._waiting >= self._wanted or self.ended:
+                self._changed.notify()  # not for each chunk: to change threads costs more than to take it
 
     def _watch(self) -> None:
         """Fail a body that makes too little progress while it is being waited for."""
@@ -153,7 +155,7 @@ class Body:
         left = size if size is not None and size >= 0 else None
         parts: list[bytes] = []
         while left is None or left > 0:
-            part = self._part(left)
+            part = self._part(left, HIGH if left is None else min(left, HIGH))
             if not part:
                 break
             parts.append(part)
@@ -182,16 +184,17 @@ class Body:
     def __iter__(self) -> Any:
         return iter(self.readline, b"")
 
-    def _part(self, most: int | None) -> bytes:
-        """Some bytes, at most `most`, as soon as there are any; b"" at the end."""
+    def _part(self, most: int | None, wanted: int = 1) -> bytes:
+        """Some bytes, at most `most`, as soon as `wanted` are there or the end; b"" at the end."""
         with self._changed:
-            while not self._chunks:
-                if self.ended:
-                    return b""
-                if self.error is not None:
-                    raise self.error
+            while self._waiting < wanted and not self.ended and self.error is None:
+                self._wanted = wanted
                 self._ask()
                 self._changed.wait()
+            if not self._chunks:
+                if self.error is not None:
+                    raise self.error
+                return b""
             chunk = self._chunks.popleft()
             if most is not None and len(chunk) > most:
                 self._chunks.appendleft(chunk[most:])

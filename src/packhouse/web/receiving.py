@@ -111,8 +111,9 @@ def receive(
     reader = _Reader(start, limit)
     try:
         reader.read(
-            _framed(_chunks(stream, content_length), boundary.encode()),
+            _chunks(stream, content_length),
             PushMultipartParser(boundary, max_header_size=MAX_HEADER_LINE, max_segment_count=MAX_PARTS, strict=True),
+            boundary.encode(),
         )
     except BaseException:
         reader.received.discard()
@@ -132,11 +133,8 @@ def _chunks(stream: Stream, content_length: int | None) -> Iterator[bytes]:
         yield chunk
 
 
-def _framed(chunks: Iterator[bytes], boundary: bytes) -> Iterator[bytes]:
-    """The chunks from the first boundary to the last: nothing may stand before it, and but blanks after it.
-
-    Without this, what is taken would depend on how the body happens to be cut into chunks.
-    """
+def _begun(chunks: Iterator[bytes], boundary: bytes) -> Iterator[bytes]:
+    """The same chunks, the first long enough to see that nothing stands before the first boundary."""
     head = b""
     for chunk in chunks:
         head += chunk
@@ -144,18 +142,30 @@ def _framed(chunks: Iterator[bytes], boundary: bytes) -> Iterator[bytes]:
             break
     if not head.startswith((b"--" + boundary, b"\r\n--" + boundary)):
         raise _bad_body("it does not begin with its boundary")
-    end = b"\r\n--" + boundary + b"--"
-    tail = b"" if head.startswith(b"\r\n") else b"\r\n"  # the line break that the first boundary may lack
-    for chunk in chain((head,), chunks):
-        window = tail + chunk
-        at = window.find(end)
-        if at >= 0:
-            stop = at + len(end) - len(tail)
-            yield chunk[:stop]
-            _check_epilogue(chain((chunk[stop:],), chunks))
-            return
-        tail = window[1 - len(end) :]
-        yield chunk
+    return chain((head,), chunks)
+
+
+class _End:
+    """Looks for the last boundary: nothing but blanks may stand behind it.
+
+    Without this, what is taken would depend on how the body happens to be cut into chunks: the parser forgets the
+    rest of the chunk that ends the last part.
+    """
+
+    def __init__(self, boundary: bytes) -> None:
+        self._mark = b"\r\n--" + boundary + b"--"
+        self._before = b"\r\n"  # which the first boundary, the last of an empty body, may lack
+
+    def rest(self, chunk: bytes) -> bytes | None:
+        """What of the chunk, which ends between parts, stands behind the end; None when it has no end."""
+        window = self._before + chunk
+        at = window.find(self._mark)
+        return window[at + len(self._mark) :] if at >= 0 else None
+
+    def passed(self, chunk: bytes) -> None:
+        """Remember the end of a chunk, for the boundary that may begin there."""
+        most = len(self._mark) - 1
+        self._before = chunk[-most:] if len(chunk) >= most else (self._before + chunk)[-most:]
 
 
 def _check_epilogue(rest: Iterator[bytes]) -> None:
@@ -178,11 +188,16 @@ class _Reader:
         self._text = bytearray()
         self._total = 0
 
-    def read(self, chunks: Iterator[bytes], parser: PushMultipartParser) -> None:
+    def read(self, chunks: Iterator[bytes], parser: PushMultipartParser, boundary: bytes) -> None:
+        chunks, end = _begun(chunks, boundary), _End(boundary)
         try:
             for chunk in chunks:
                 for event in parser.parse(chunk):
                     self._take(event)
+                rest = end.rest(chunk) if self._segment is None else None
+                if rest is not None:
+                    _check_epilogue(chain((rest,), chunks))
+                end.passed(chunk)
             parser.close()
         except MultipartError as error:
             raise _bad_body(str(error.args[0]).lower()) from error
