@@ -205,14 +205,13 @@ def close_databases() -> None:
 
 
 def keep_upstream(settings: Settings) -> None:
-    """Write down the upstream that was asked for, journalled when it changed; a password in its address is left out."""
-    from packhouse.services.indexes import MAIN, set_rule
+    """Write down the upstream that was asked for, journalled when it changed."""
     from packhouse.services.journal import COMMAND
     from packhouse.services.resources import now
+    from packhouse.services.upstreams import ensure_default
 
-    scheme, separator, rest = settings.upstream.partition("://")
-    host, slash, path = rest.partition("/")
-    set_rule(COMMAND, MAIN, "upstream", scheme + separator + host.rpartition("@")[2] + slash + path, clock=now)
+    address = "" if settings.upstream in {"none", "auto"} else settings.upstream
+    ensure_default(COMMAND, address, learns=False, clock=now)
 
 
 def welcome(settings: Settings) -> None:
@@ -356,7 +355,7 @@ def work_at_edge(stock: Resources, place: Place, front: Front | None = None) -> 
     from packhouse.web.reading import edge_secret
 
     settings = stock.settings
-    made = make_edge(settings, application(), edge_secret(), front, stock.tally)
+    made = make_edge(settings, application(), edge_secret(), front, stock.tally, nursery=stock.nursery)
     carry(made.answered, edge_answered)
     server.run(
         made,

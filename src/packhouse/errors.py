@@ -25,6 +25,7 @@ class Kind(StrEnum):
     TOO_MANY = "too-many"  # a rate limit; try again later
     UNAVAILABLE = "unavailable"  # we cannot do it now
     FULL = "full"  # no space left
+    UPSTREAM = "upstream"  # another index did not give what we asked it for
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,16 +68,16 @@ def test_other_addresses_wait_for_an_administrator(tmp_path: Path, start_server:
     assert server.get("/readyz")[0] == 200
 
 
-def test_mirroring_is_said_to_be_missing(start_server: StartServer):
+def test_an_upstream_is_the_last_layer_of_main(start_server: StartServer):
     server = start_server("--upstream", "https://index.example/simple/")
-    assert "https://index.example/simple/ (kept; mirroring is not in this version)" in server.output()
-    assert "rule\tupstream = https://index.example/simple/" in server.must("index", "show", "main")
+    assert "https://index.example/simple/" in server.output()
+    assert "layer\town\nlayer\tupstream:default\n" in server.must("index", "show", "main")
 
 
 def test_a_password_of_an_upstream_is_neither_shown_nor_kept(start_server: StartServer):
     server = start_server("--upstream", "https://me:cAnArY@index.example/simple/")
-    shown = server.must("index", "show", "main")
-    assert "rule\tupstream = https://index.example/simple/" in shown
+    shown = server.must("upstream", "show", "default")
+    assert "https://index.example/simple/" in shown
     assert "cAnArY" not in server.output() + shown
 
 

@@ -129,7 +129,7 @@ class Upstream(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.projects: dict[str, UpProject] = {}
-        self.forms = (JSON, HTML)
+        self.forms: tuple[str, ...] = (JSON, HTML)
         self.etags = True
         self.gzip = True
         self.ranges = True

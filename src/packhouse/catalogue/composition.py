@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from packhouse.catalogue.pulled import upstream_owns
 from packhouse.catalogue.rows import fetch, fetch_one, read_json
 from packhouse.domain import serving
 from packhouse.domain.moments import AsOf, began, holds
@@ -130,7 +131,7 @@ def owns(table: str, as_of: AsOf | None = None) -> str:
 
 def upstream_has(upstream: str, name: str, as_of: AsOf | None = None) -> bool:
     """Whether an upstream owns a name: never one that is ours or reserved."""
-    return False
+    return upstream_owns(upstream, name, as_of)
 
 
 def own_indexes(index_id: int, as_of: AsOf | None = None, depth: int = DEEPEST) -> list[int]:
@@ -142,3 +143,18 @@ def own_indexes(index_id: int, as_of: AsOf | None = None, depth: int = DEEPEST) 
         elif kind == INDEX and depth and target_id is not None:
             found.update(own_indexes(target_id, as_of, depth - 1))
     return sorted(found)
+
+
+def upstreams_below(index_id: int) -> list[str]:
+    """The upstreams an index is made of, directly or through other indexes, in the order in which they are asked."""
+    found: list[str] = []
+
+    def walk(current: int, depth: int) -> None:
+        for kind, target, target_id in layers_of(current):
+            if kind == UPSTREAM and target not in found:
+                found.append(target)
+            elif kind == INDEX and target_id is not None and depth:
+                walk(target_id, depth - 1)
+
+    walk(index_id, DEEPEST)
+    return found

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
 
 from packhouse.catalogue.composition import Owner, own_indexes, owning_layer, owns
-from packhouse.catalogue.models import Index, Project
+from packhouse.catalogue.models import Index, Project, UpstreamProject
+from packhouse.catalogue.pulled import kept_project, upstream_listing, upstream_listing_as_of
 from packhouse.catalogue.rows import fetch, fetch_one, moment_out
 from packhouse.domain.listing import ListedFile, ProjectListing, RootEntry, RootListing, Status
 from packhouse.domain.moments import AsOf, holds
@@ -58,6 +59,8 @@ def shown_from(owner: Owner, project: Project, shaped: int, now: datetime) -> Sh
 def project_at(index: Index, name: str, as_of: AsOf) -> Shown | None:
     """What an index showed of a project (normalized) at a past moment; None when it did not know it, or deleted it."""
     owner = owning_layer(index.pk, name, as_of)
+    if owner is not None and not owner.own:
+        return _pulled_at(owner, name, as_of)
     project = Project.objects.filter(name=name).first()
     if owner is None or not owner.own or project is None or not was_living(name, as_of):
         return None
@@ -98,15 +101,44 @@ def _judged(name: str, files: tuple[ListedFile, ...], owner: Owner, now: datetim
     if not policies:
         return _Judged(files)
     verdicts = [
-        (file, judge(Subject(name, file.version, file.upload_time, file.upload_time), policies, now)) for file in files
+        (file, judge(Subject(name, file.version, file.upload_time, _seen(file)), policies, now)) for file in files
     ]
     hidden = tuple(Hidden(f.filename, f.version, v) for f, v in verdicts if v.against or v.warnings)
     served = tuple(file for file, verdict in verdicts if verdict.served)
     ages = {policy.minimum_age for policy in policies}
     # A cooldown that ended made another page: its moment goes into the page's time of modification.
-    ended = [int(file.upload_time.timestamp()) + age for file in served for age in ages]
+    ended = [int(max(file.upload_time, _seen(file)).timestamp()) + age for file in served for age in ages]
     changed = max((moment for moment in ended if moment <= now.timestamp()), default=0)
     return _Judged(served, hidden, next_change((verdict for _, verdict in verdicts), now), changed)
+
+
+def _seen(file: ListedFile) -> datetime:
+    return file.seen_at or file.upload_time
+
+
+def pulled_shown(owner: Owner, project: UpstreamProject, shaped: int, now: datetime) -> Shown:
+    """The project as the upstream layer that owns it has it, until the upstream is to be asked again."""
+    listing = upstream_listing(project)
+    judged = _judged(project.name, listing.files, owner, now)
+    fresh = datetime.fromtimestamp(project.fresh_until, UTC)
+    until = fresh if judged.until is None else min(fresh, judged.until)
+    modified = max(project.modified, shaped, judged.changed)
+    return Shown(_with_files(listing, judged.files), modified, until, judged.hidden)
+
+
+def _with_files(listing: ProjectListing, files: tuple[ListedFile, ...]) -> ProjectListing:
+    versions = {file.version for file in files}
+    return replace(listing, files=files, versions=tuple(v for v in listing.versions if v in versions))
+
+
+def _pulled_at(owner: Owner, name: str, as_of: AsOf) -> Shown | None:
+    """The project as the upstream that owns it showed it at a past moment; None when it had nothing of it then."""
+    project = kept_project(owner.upstream, name)
+    listing = None if project is None else upstream_listing_as_of(project, as_of.at)
+    if listing is None:
+        return None
+    judged = _judged(name, listing.files, owner, as_of.at)
+    return Shown(_with_files(listing, judged.files), int(as_of.at.timestamp()), None, judged.hidden)
 
 
 def was_living(name: str, as_of: AsOf) -> bool:

@@ -26,18 +26,22 @@ class ListedFile:
     """One file of a project page.
 
     `sha256` and `metadata_sha256` are lower-case hex; `size` is in bytes; `upload_time` is aware and in UTC;
-    `yanked` is None when not yanked, else the reason, which may be empty (PEP 592).
+    `yanked` is None when not yanked, else the reason, which may be empty (PEP 592). Of an upstream's file: `size` is
+    None while nobody said it, `seen_at` is the moment its age counts from, and `notes` are what JSON says of it
+    beside the specification, under the names with `_` before them.
     """
 
     filename: str
     version: str
     sha256: str
-    size: int
+    size: int | None
     upload_time: datetime
     requires_python: str | None = None
     metadata_sha256: str | None = None
     yanked: str | None = None
     provenance: str | None = None
+    seen_at: datetime | None = None
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,10 @@ class Reach:
         listed = {read_host(text, found.scheme) for text in self.hosts}
         return found if (found.host, found.port) in listed else None
 
+    def leads_to(self, url: str) -> bool:
+        """Whether a link to this address is believed."""
+        return self.allows(url) is not None
+
     def _schemes(self) -> tuple[str, ...]:
         """An https upstream leads nowhere by http."""
         return ("https",) if self.url.startswith("https:") else ("http", "https")

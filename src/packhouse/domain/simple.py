@@ -107,7 +107,8 @@ def _anchor(file: ListedFile) -> str:
     origin = provenance(file)
     if origin:
         attributes.append(f'data-provenance="{escape(origin)}"')
-    attributes.append(f'data-size="{file.size}"')
+    if file.size is not None:
+        attributes.append(f'data-size="{file.size}"')
     attributes.append(f'data-upload-time="{upload_time(file)}"')
     return f"<a {' '.join(attributes)}>{escape(file.filename)}</a><br />\n"
 
@@ -135,17 +136,19 @@ def _file_object(file: ListedFile) -> dict[str, Any]:
         "core-metadata": {"sha256": file.metadata_sha256} if file.metadata_sha256 else False,
         "filename": file.filename,
         "hashes": {"sha256": file.sha256},
-        "size": file.size,
         "upload-time": upload_time(file),
         "url": file_url(file),
         # An empty reason would read as "not yanked" to pip.
         "yanked": False if file.yanked is None else one_line(file.yanked) or True,
     }
+    if file.size is not None:
+        entry["size"] = file.size
     if file.requires_python:
         entry["requires-python"] = one_line(file.requires_python)
     origin = provenance(file)
     if origin:
         entry["provenance"] = origin
+    entry.update({f"_{name}": note for name, note in file.notes})
     return entry
 
 

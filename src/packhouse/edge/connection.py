@@ -313,7 +313,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(head)
         elif isinstance(body, bytes):
             self._write_both(head, body)
-        elif body is not None:
+        elif isinstance(body, FileRange):  # a node has no files that are still being fetched
             self._send_file(head, body)
             return
         self._finish()

@@ -19,6 +19,7 @@ from packhouse.edge.nginx import Front
 from packhouse.edge.nodes import Nodes, NodeWatch
 from packhouse.edge.proxies import Proxies
 from packhouse.edge.reading import Miss, Reading
+from packhouse.storage.growing import Nursery
 from packhouse.storage.pages import open_pages
 from packhouse.storage.roots import RootShelf
 from packhouse.storage.tally import Tally
@@ -32,16 +33,17 @@ def make_edge(
     tally: Tally | None = None,
     *,
     is_node: bool = False,
+    nursery: Nursery | None = None,
 ) -> Edge:
     """The edge of a worker, to be made after the fork: it opens a connection of its own to the page table.
 
     `application` is the origin, `secret` what proves to it that an edge asks which sends blobs itself, `front` is
-    given where nginx stands before us, `tally` counts downloads; `is_node`: the origin is another server. Raises
-    PackhouseError (UNAVAILABLE) when the page table can't be read.
+    given where nginx stands before us, `tally` counts downloads; `is_node`: the origin is another server; `nursery` has
+    the files being fetched here. Raises PackhouseError (UNAVAILABLE) when the page table can't be read.
     """
     rules = CacheRules(settings.page_max_age, settings.kept_in_front)
     shelf = RootShelf(settings.data)
-    blobs = Blobs(PathOf(settings.blobs_folder))
+    blobs = Blobs(PathOf(settings.blobs_folder), nursery=nursery)
     reading = Reading(open_pages(settings), blobs, rules=rules, shelf=shelf, tally=tally)
     bridge = Bridge(application, Proxies(settings.trusted_proxies), streams=takes_uploads, secret=secret)
     limits = Limits(lru_cache(256)(partial(is_own_host, settings)))

@@ -9,13 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from packhouse.domain.conditional import read_http_date
-from packhouse.domain.filenames import parse_filename
 from packhouse.domain.headers import Headers
 from packhouse.domain.offers import FileAnswer, FileOffer
-from packhouse.edge.http import FileRange, Reply, Request, plain
+from packhouse.domain.pulled import parts_of
+from packhouse.edge.http import FileRange, GrowingRange, Reply, Request, plain
 from packhouse.edge.memory import Memory
-from packhouse.errors import PackhouseError
 from packhouse.storage.blobs import is_sha256
+from packhouse.storage.growing import Growing, Nursery
 
 SMALL = 128 * 1024
 """Bytes up to which a blob is kept in memory: to have a file opened and read costs 25 us more."""
@@ -26,9 +26,21 @@ BLOB_BYTES = 32 * 1024 * 1024
 class KeptFile:
     """A file the origin offered, for an audience ("": everybody), with the kind of page whose mark it hangs on."""
 
-    __slots__ = ("audience", "kind", "offer", "project", "whole")
+    __slots__ = ("audience", "kind", "offer", "project", "pulled", "until", "whole")
 
-    def __init__(self, offer: FileOffer, audience: str, project: str, kind: str) -> None:
+    def __init__(
+        self,
+        offer: FileOffer,
+        audience: str,
+        project: str,
+        kind: str,
+        *,
+        pulled: bool = False,
+        until: float | None = None,
+    ) -> None:
+        """`pulled`: its blob may be on its way still, or be removed again; the origin is asked again after `until`."""
+        self.pulled = pulled
+        self.until = until
         self.offer = offer
         self.audience = audience
         self.project = project
@@ -56,8 +68,10 @@ class PathOf:
 class Blobs:
     """The blobs of a folder, read only; `path_of` gives where one lies."""
 
-    def __init__(self, path_of: PathOf, limit: int = BLOB_BYTES) -> None:
+    def __init__(self, path_of: PathOf, limit: int = BLOB_BYTES, nursery: Nursery | None = None) -> None:
+        """`nursery` has the files that are being fetched in this process."""
         self._path_of = path_of
+        self._nursery = nursery
         self._memory: Memory[bytes] = Memory(limit)
 
     @staticmethod
@@ -83,6 +97,15 @@ class Blobs:
         self._memory.put(sha256, data, size)
         return data
 
+    def growing(self, offer: FileOffer) -> Growing | None:
+        """A large file on its way, which may be sent as it comes."""
+        growing = None if self._nursery is None else self._nursery.find(offer.blob)
+        return growing if growing is not None and growing.size == offer.size else None
+
+    def is_here(self, offer: FileOffer) -> bool:
+        """Whether a pulled file is here, or on its way."""
+        return self.sized_path(offer) is not None or self.growing(offer) is not None
+
     def sized_path(self, offer: FileOffer) -> str | None:
         """Where a large blob lies; None when it is not there, or has another size."""
         path = self.path(offer.blob)
@@ -95,10 +118,8 @@ class Blobs:
 
 @lru_cache(maxsize=4096)
 def _project_of(filename: str) -> str | None:
-    try:
-        return str(parse_filename(filename).name)
-    except PackhouseError:
-        return None
+    found = parts_of(filename)
+    return None if found is None else found[0]
 
 
 def read_hand_off(headers: Headers, project: str, kind: str) -> KeptFile | None:
@@ -111,7 +132,10 @@ def read_hand_off(headers: Headers, project: str, kind: str) -> KeptFile | None:
     kept = tuple(pair for pair in headers if not pair[0].startswith("x-packhouse-") and pair[0] != "content-length")
     modified = read_http_date(given.get("last-modified", "")) or 0
     offer = FileOffer(blob, int(size), given.get("etag", f'"{blob}"'), modified, kept, public=not audience)
-    return KeptFile(offer, audience, project, kind)
+    pulled, until = given.get("x-packhouse-pulled", ""), None
+    if pulled:
+        until = float(pulled)
+    return KeptFile(offer, audience, project, kind, pulled=bool(pulled), until=until)
 
 
 def asks_for_all(request: Request) -> bool:
@@ -142,6 +166,10 @@ def file_reply(blobs: Blobs, offer: FileOffer, answer: FileAnswer) -> Reply:
             data if answer.end - answer.start == offer.size else data[answer.start : answer.end],
         )
     path = blobs.sized_path(offer)
+    growing = blobs.growing(offer) if path is None else None
+    if growing is not None:
+        body = GrowingRange(growing, blobs.path(offer.blob), answer.start, answer.end)
+        return Reply(answer.status, answer.headers, body)
     return (
         damaged() if path is None else Reply(answer.status, answer.headers, FileRange(path, answer.start, answer.end))
     )

@@ -23,7 +23,8 @@ from typing import Any, Self
 from granian._granian import CallbackScheduler
 
 from packhouse.domain.headers import Headers
-from packhouse.edge.http import ClientGoneError, Exchange, Reply, Request, plain
+from packhouse.edge.http import ClientGoneError, Exchange, GrowingRange, Reply, Request, plain
+from packhouse.edge.pouring import Pourer
 
 log = logging.getLogger("packhouse.edge")
 
@@ -113,10 +114,15 @@ def send(protocol: Any, reply: Reply) -> None:
         protocol.response_empty(status, headers)
     elif isinstance(body, bytes):
         protocol.response_bytes(status, headers, body)
+    elif isinstance(body, GrowingRange):
+        _pourer.pour(protocol, status, tuple(headers), body)
     elif body.start < body.end:
         protocol.response_file_range(status, headers, *body)
     else:
         protocol.response_empty(status, headers)
+
+
+_pourer = Pourer(send)
 
 
 class PipeSink:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from packhouse.domain.headers import TEXT, Headers, error_headers
+from packhouse.storage.growing import Growing
 
 
 class Peer(Protocol):
@@ -76,12 +77,21 @@ class FileRange(NamedTuple):
     end: int
 
 
+class GrowingRange(NamedTuple):
+    """The same of a file that is still being fetched; `path` is where it will be when it is whole."""
+
+    growing: Growing
+    path: str
+    start: int
+    end: int
+
+
 class Reply(NamedTuple):
     """A complete answer: header names are lower-case; `body` None means none at all (HEAD, 204, 304)."""
 
     status: int
     headers: Headers | list[tuple[str, str]]
-    body: bytes | FileRange | None = None
+    body: bytes | FileRange | GrowingRange | None = None
 
 
 class ClientGoneError(ConnectionError):

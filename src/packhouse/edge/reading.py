@@ -39,10 +39,14 @@ NOT_FOUND_HEAD = NOT_FOUND._replace(body=None)
 
 
 class Unknown(NamedTuple):
-    """A name that an index did not have when the set of its names was that of `names`."""
+    """A name an index did not have when the set of its names was that of `names`; known `until` then (unix seconds).
+
+    An index with upstreams is asked again after that, since they may have come to know the name.
+    """
 
     names: int
     access: int
+    until: float | None = None
 
 
 class Allowed(NamedTuple):
@@ -249,17 +253,21 @@ class Reading:
         entry = self._memory.get(target)
         if entry is None or not isinstance(entry.value, Unknown):
             return False
+        names, access, until = entry.value
+        if until is not None and self._clock() >= until:
+            self._memory.drop(target)
+            return False
         if entry.tick != self._tick:
-            if entry.value != (self._names(target), self._access_now()):
+            if (names, access) != (self._names(target), self._access_now()):
                 self._memory.drop(target)
                 return False
             entry.tick = self._tick
         return True
 
-    def keep_unknown(self, target: PageTarget, names: int, access: int) -> None:
+    def keep_unknown(self, target: PageTarget, unknown: Unknown) -> None:
         """Remember a 404; both numbers as they were before the origin was asked."""
         with self._lock:
-            self._memory.put(target, Unknown(names, access), 0)
+            self._memory.put(target, unknown, 0)
 
     # --- credentials
 
@@ -278,12 +286,8 @@ class Reading:
         credential, audience = request.headers.get("authorization"), told.get("x-packhouse-audience")
         if credential is None or not audience:
             return
-        try:
-            until = float(told["x-packhouse-until"]) if "x-packhouse-until" in told else None
-        except ValueError:
-            return
         with self._lock:
-            self._memory.put(_right(credential, audience), Allowed(access, until), 0)
+            self._memory.put(_right(credential, audience), Allowed(access, _until(told)), 0)
 
     # --- files
 
@@ -291,11 +295,17 @@ class Reading:
         entry = self._memory.get(target)
         if entry is not None and isinstance(entry.value, KeptFile):
             kept = entry.value
-            if not self._is_current(entry, PageTarget(target.index, kept.project), kept.kind):
+            current = self._is_current(entry, PageTarget(target.index, kept.project), kept.kind)
+            if not current or (kept.pulled and not self._is_good(kept)):
                 self._memory.drop(target)
             elif not kept.audience or self._is_allowed(request.headers, kept.audience):
                 return self.send_file(kept, request, target)
         return Miss((target, request.headers.get("authorization")), self._watch_file(request, target))
+
+    def _is_good(self, kept: KeptFile) -> bool:
+        """Whether a pulled file is here still, and its upstream need not be asked."""
+        fresh = kept.until is None or self._clock() < kept.until
+        return fresh and self._blobs.is_here(kept.offer)
 
     def _watch_file(self, request: Request, target: FileTarget) -> Watch:
         return _FileWatch(self, request, target, self._file_marks(target), self._access_now())
@@ -348,7 +358,7 @@ class _PageWatch:
         if status in {200, 304}:
             self._reading.keep_allowed(self._request, given, self._access)
         elif status == 404 and self._names is not None and is_for_all(given):
-            self._reading.keep_unknown(self._target, self._names, self._access)
+            self._reading.keep_unknown(self._target, Unknown(self._names, self._access, _until(given)))
         # The page is there now: the first to ask gets to the letter what all others will get.
         found = self._reading.answer(self._request) if status in {200, 304, 404} else None
         return found if isinstance(found, Reply) else None
@@ -391,6 +401,14 @@ class _FileWatch:
 
     def done(self) -> None:
         """See `Watch.done`."""
+
+
+def _until(told: Mapping[str, str]) -> float | None:
+    """Until when (unix seconds) what the origin told may be kept; None: as long as nothing changes."""
+    try:
+        return float(told["x-packhouse-until"]) if "x-packhouse-until" in told else None
+    except ValueError:
+        return 0.0
 
 
 def _right(credential: str, audience: str) -> Hashable:

@@ -17,22 +17,26 @@ from packhouse.domain.moments import AsOf
 from packhouse.domain.serving import Subject, Verdict, judge
 from packhouse.errors import Fault, Kind, PackhouseError, refuse
 from packhouse.services.access import missing_index
+from packhouse.services.pulled_files import Source, find_pulled
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedFile:
     """A file an index offers now: digests in lower-case hex, `size` in bytes, `project` normalized.
 
-    `metadata_sha256` is None when `.metadata` is not served; `serial` is that of the project.
+    `size` is None for a file of an upstream that does not say it; `metadata_sha256` is None when `.metadata` is not
+    served; `serial` is that of the project.
     """
 
     sha256: str
     filename: str
-    size: int
+    size: int | None
     uploaded_at: datetime
     metadata_sha256: str | None
     project: str
     serial: int
+    pulled: Source | None = None
+    """Where it is fetched from when it is not here; None for what was published here."""
 
 
 def offered_file(
@@ -47,7 +51,9 @@ def offered_file(
         raise missing_index(index_name)
     file = File.objects.select_related("project", "release").filter(filename=filename, sha256=sha256).first()
     owner = None if file is None else owning_layer(index.pk, file.project.name, as_of)
-    if file is None or owner is None or not owner.own or not _is_placed(owner, file, as_of):
+    if file is None:
+        return _offered_by_upstream(index, sha256, filename, metadata=metadata, now=now, as_of=as_of)
+    if owner is None or not owner.own or not _is_placed(owner, file, as_of):
         raise _missing(filename)
     if file.purged_serial is not None:
         message = f"The file {filename!r} was purged from this server; it will not come back."
@@ -64,6 +70,36 @@ def offered_file(
         metadata_sha256=served,
         project=file.project.name,
         serial=file.project.serial,
+    )
+
+
+def published(filename: str) -> bool:
+    """Whether a file of this name was ever published here."""
+    return File.objects.filter(filename=filename).exists()
+
+
+def _offered_by_upstream(
+    index: Index, sha256: str, filename: str, *, metadata: bool, now: datetime, as_of: AsOf | None
+) -> OfferedFile:
+    """The file of an upstream at an address, here or not."""
+    found = find_pulled(index, sha256, filename, as_of)
+    if found is None:
+        raise _missing(filename)
+    verdict = judge(found.subject, found.owner.speaking, now if as_of is None else as_of.at)
+    if not verdict.served:
+        raise refusal_of(verdict)
+    served = found.file.metadata_sha256 if found.file.metadata_sha256 and not found.file.metadata_wrong else None
+    if metadata and served is None:
+        raise _missing(f"{filename}.metadata")
+    return OfferedFile(
+        sha256=sha256,
+        filename=filename,
+        size=found.file.size,
+        uploaded_at=found.file.upload_time or found.file.first_seen,
+        metadata_sha256=served,
+        project=found.file.project.name,
+        serial=found.file.project.serial,
+        pulled=found,
     )
 
 

@@ -39,6 +39,7 @@ from packhouse.domain.simple import (
 )
 from packhouse.errors import PackhouseError
 from packhouse.services.journal import Clock, Moment, write
+from packhouse.services.pulled_pages import draw_pulled
 from packhouse.services.resources import now
 
 _log = logging.getLogger(__name__)
@@ -124,6 +125,13 @@ def reshape(name: str, moment: Moment, above: Iterable[str]) -> None:
     _touch_roots(touched, moment, names=True)
 
 
+def forget(indexes: list[str], moment: Moment, project: str | None = None) -> None:
+    """Delete all pages of these indexes, or those of one project and the root pages, whose names have changed."""
+    stored = Page.objects.filter(index_name__in=indexes)
+    (stored if project is None else stored.filter(project=project)).delete()
+    _touch_roots(indexes, moment, names=True)
+
+
 def drop(
     name: str, moment: Moment, project: str, above: Iterable[str], *, own_project: bool = True, names: bool = False
 ) -> None:
@@ -185,10 +193,17 @@ def _store(pages: Iterable[domain.Page]) -> None:
         run(_STORE, *row)
 
 
-def read_page(index_name: str, project: str, kind: str, clock: Clock = now) -> domain.Page | None:
+Pull = Callable[[str, str], None]
+"""Brings what is kept of upstreams up to date for a page about to be made, given the index's name and the project."""
+
+
+def read_page(
+    index_name: str, project: str, kind: str, clock: Clock = now, pull: Pull | None = None
+) -> domain.Page | None:
     """A page of an index, made and stored when it is not there; None when there is no such index or project.
 
-    `project` is a normalized name, "" for the root page; `kind` is `html`, `json` or (root) `names`.
+    `project` is a normalized name, "" for the root page; `kind` is `html`, `json` or (root) `names`. With `pull` the
+    upstreams of the index are asked first, which may raise what it raises.
     """
     found = stored_page(index_name, project, kind)
     if found is not None and found.is_valid(clock().timestamp()):
@@ -197,6 +212,8 @@ def read_page(index_name: str, project: str, kind: str, clock: Clock = now) -> d
         found = stored_page(index_name, project, kind)
         if found is not None and found.is_valid(clock().timestamp()):
             return found
+        if pull is not None and project:
+            pull(index_name, project)
         return _make(index_name, project, kind, clock)
 
 
@@ -313,7 +330,8 @@ def _draft(index: Index, project: str, kind: str, moment: datetime) -> _Draft | 
 def _draft_project(index: Index, name: str, kind: str, moment: datetime) -> _Draft | None:
     shape, project = shape_of(index), living_project(name)
     if project is None:
-        return None
+        drawn = draw_pulled(index, name, kind, moment)
+        return None if drawn is None else _Draft(drawn[0], drawn[1])
     pages, serial = project_pages(index, project, moment, (kind,)), project.serial
     same = Project.objects.filter(pk=project.pk, serial=serial, deleted_serial=None)
     return _Draft(pages[0], lambda current: shape_of(current) == shape and same.exists()) if pages else None

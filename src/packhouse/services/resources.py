@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from packhouse.config import Settings
 from packhouse.domain.pictures import Picture
+from packhouse.storage.growing import Nursery
 from packhouse.storage.incoming import Hook, no_hook
 from packhouse.storage.tally import Tally
 
 if TYPE_CHECKING:
     from packhouse.services.judging import Judge
     from packhouse.services.pictures import Album
+    from packhouse.services.pulling import Doors
     from packhouse.storage.blobs import Blobs
 
 
@@ -37,9 +39,18 @@ def _album() -> Album:
     return Album()
 
 
+def _doors() -> Doors:
+    from packhouse.services.pulling import Doors
+
+    return Doors()
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Settings, blobs, the judge, the clock, what is called at each step of an upload, pictures, counted downloads."""
+    """What there is one of in a process.
+
+    `hook` is called at each step of an upload; `doors` lead to upstreams, `nursery` has the files being fetched.
+    """
 
     settings: Settings
     blobs: Blobs
@@ -49,3 +60,5 @@ class Resources:
     fetch_picture: Callable[..., Picture] = _fetch_picture
     album: Album = field(default_factory=_album)
     tally: Tally = field(default_factory=Tally)
+    doors: Doors = field(default_factory=_doors)
+    nursery: Nursery = field(default_factory=Nursery)

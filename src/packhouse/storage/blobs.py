@@ -27,6 +27,9 @@ class Blobs(Protocol):
     def put(self, data: bytes) -> str:
         """Store bytes at hand, durably, and return their sha256."""
 
+    def adopt(self, path: Path, sha256: str) -> None:
+        """Put a file beside the blobs, whose bytes are known to have this digest, in its place, durably."""
+
     def open(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` up to, not including, `end`, in chunks; MISSING at once when there is no such blob.
 

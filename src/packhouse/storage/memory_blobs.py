@@ -84,6 +84,10 @@ class MemoryBlobs:
         """See `Blobs.sweep`."""
         return sweep(self._folder)
 
+    def adopt(self, path: Path, sha256: str) -> None:
+        """See `Blobs.adopt`."""
+        self._blobs[sha256] = (path.read_bytes(), time.time())
+
     def _place(self, incoming: Incoming, sha256: str) -> None:
         incoming.sync()
         self._blobs[sha256] = (incoming.path.read_bytes(), time.time())

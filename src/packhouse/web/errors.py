@@ -27,6 +27,7 @@ STATUS = {
     Kind.TOO_MANY: 429,
     Kind.UNAVAILABLE: 503,
     Kind.FULL: 507,
+    Kind.UPSTREAM: 502,
 }
 
 CHALLENGE = 'Basic realm="packhouse", charset="UTF-8"'

@@ -15,14 +15,18 @@ from packhouse.domain.headers import Headers, file_headers, of_the_past, preflig
 from packhouse.domain.offers import FileAnswer, FileOffer, answer_file
 from packhouse.domain.permissions import IndexRight, ReadMode
 from packhouse.errors import Kind, PackhouseError
-from packhouse.services import access, files
+from packhouse.services import access, files, pulled_files
+from packhouse.services.files import OfferedFile, published
 from packhouse.services.journal import Past
 from packhouse.services.keeping import is_whole
+from packhouse.services.pulled_files import Source
+from packhouse.storage.growing import Growing
 from packhouse.storage.tally import is_download
 from packhouse.web import resources
 from packhouse.web.reading import audience_headers, lower_headers, may_read, takes_files
 from packhouse.web.simple import make, plainly_missing
 
+NODE = "X-Packhouse-Node"
 SMALL = 128 * 1024
 """Bytes up to which a file is compared with its digest before it is sent."""
 
@@ -40,30 +44,73 @@ def send(
     request: HttpRequest, right: IndexRight, sha256: str, filename: str, past: Past | None = None
 ) -> HttpResponseBase:
     """The file at an address of an index, now or in a past state; raises the refusals of `services.files`."""
-    offer = _offer(sha256, filename, right, past)
+    found, metadata = _find(sha256, filename, right.name, past)
+    growing: Growing | None = None
+    if found.pulled is not None:
+        if request.method == "HEAD" and not metadata and resources.get().blobs.stat(found.sha256) is None:
+            return _cold_head(request, found, right, past)
+        growing = pulled_files.bring(resources.get(), found.pulled, metadata=metadata)
+        if growing is not None and NODE in request.headers:  # it reads what is whole
+            pulled_files.await_whole(growing)
+            growing = None
+    offer = _offer(found, right, size=None if growing is None else growing.size, metadata=metadata, past=past)
     if offer is None:
         return _damaged()
     if takes_files(request):
-        return _hand_off(request, offer, right.name)
+        return _hand_off(request, offer, right.name, found.pulled)
     answer = answer_file(offer, request.method or "GET", lower_headers(request), now=time.time())
-    response = _stream(offer, answer)
+    response = _stream(offer, answer) if growing is None else _follow(growing, answer)
     if is_download(request.method or "", filename, response.status_code, answer.start):
         resources.get().tally.count(right.name, filename, request.headers.get("User-Agent", ""))
     return response
 
 
-def _offer(sha256: str, filename: str, right: IndexRight, past: Past | None) -> FileOffer | None:
-    """The bytes behind an address, or the refusal (MISSING, FORBIDDEN); None for damaged metadata."""
-    wanted, metadata = (
-        (filename.removesuffix(".metadata"), True) if filename.endswith(".metadata") else (filename, False)
-    )
-    index, public = right.name, right.read is ReadMode.PUBLIC
+def _find(sha256: str, filename: str, index: str, past: Past | None) -> tuple[OfferedFile, bool]:
+    """The file behind an address, and whether its metadata is meant; or the refusal (MISSING, FORBIDDEN).
+
+    An upstream whose file it is, or may be, is asked about the project first, if the time for that has come.
+    """
+    metadata = filename.endswith(".metadata")
+    wanted = filename.removesuffix(".metadata")
+    if not published(wanted):
+        pulled_files.refresh(resources.get(), index, wanted)
     as_of = None if past is None else past.as_of
-    found = files.offered_file(index, sha256, wanted, metadata=metadata, now=resources.get().clock(), as_of=as_of)
+    now = resources.get().clock()
+    return files.offered_file(index, sha256, wanted, metadata=metadata, now=now, as_of=as_of), metadata
+
+
+def _cold_head(request: HttpRequest, found: OfferedFile, right: IndexRight, past: Past | None) -> HttpResponseBase:
+    """A HEAD for a file that is not here, answered by what its upstream says to one."""
+    if found.pulled is None:
+        return _damaged()
+    size = pulled_files.size_of(resources.get(), found.pulled)
+    offer = _offer(found, right, size=size, metadata=False, past=past)
+    if offer is None:
+        return _damaged()
+    answer = answer_file(offer, "HEAD", lower_headers(request), now=time.time())
+    return make(answer.status, answer.headers)
+
+
+def _follow(growing: Growing, answer: FileAnswer) -> HttpResponseBase:
+    """The bytes of a file that is still coming, as they come."""
+    if answer.start == answer.end:
+        return make(answer.status, answer.headers)
+    response = StreamingHttpResponse(growing.pieces(answer.start, answer.end), status=answer.status)
+    del response["Content-Type"]
+    for name, value in answer.headers:
+        response[name] = value
+    return response
+
+
+def _offer(
+    found: OfferedFile, right: IndexRight, *, size: int | None, metadata: bool, past: Past | None
+) -> FileOffer | None:
+    """The bytes of a file, of this size where another one than the file's is known; None for damaged metadata."""
+    index, public, filename = right.name, right.read is ReadMode.PUBLIC, found.filename
     modified = int(found.uploaded_at.timestamp())
     blob = found.metadata_sha256 or "" if metadata else found.sha256
     headers = file_headers(
-        filename=filename,
+        filename=f"{filename}.metadata" if metadata else filename,
         sha256=blob,
         modified=modified,
         keys=surrogate_keys(index, found.project),
@@ -72,7 +119,7 @@ def _offer(sha256: str, filename: str, right: IndexRight, past: Past | None) -> 
     )
     if past is not None:
         headers = of_the_past(headers, settled=past.settled)
-    size = _metadata_size(blob) if metadata else found.size
+    size = _metadata_size(blob) if metadata else _file_size(found) if size is None else size
     return None if size is None else FileOffer(blob, size, f'"{blob}"', modified, headers, public=public)
 
 
@@ -82,9 +129,15 @@ def _metadata_size(sha256: str) -> int | None:
     return blobs.stat(sha256) if is_whole(blobs, sha256) else None
 
 
-def _hand_off(request: HttpRequest, offer: FileOffer, index: str) -> HttpResponse:
+def _file_size(found: OfferedFile) -> int | None:
+    return found.size if found.size is not None else resources.get().blobs.stat(found.sha256)
+
+
+def _hand_off(request: HttpRequest, offer: FileOffer, index: str, source: Source | None) -> HttpResponse:
+    pulled = () if source is None else (("x-packhouse-pulled", str(source.fresh_until)),)
     headers: Headers = (
         *offer.headers,
+        *pulled,
         ("x-packhouse-blob", offer.blob),
         ("x-packhouse-size", str(offer.size)),
         *audience_headers(request, access.audience_of(index)),

@@ -53,6 +53,11 @@ def takes_files(request: HttpRequest) -> bool:
     return hmac.compare_digest(given.encode(), edge_secret().encode())
 
 
+def from_our_edge(request: HttpRequest) -> bool:
+    """Whether an edge of ours asks, which keeps what it is told apart from the answer."""
+    return "packhouse.edge_secret" in request.META or takes_files(request)
+
+
 @lru_cache(maxsize=1)
 def edge_secret() -> str:
     """What an edge of this server proves itself with, derived from the signing key."""
@@ -64,7 +69,7 @@ def audience_headers(request: HttpRequest, audience: str) -> Headers:
 
     Nothing for a public answer (audience ""), and nothing when no edge of ours asks.
     """
-    if not audience or not ("packhouse.edge_secret" in request.META or takes_files(request)):
+    if not audience or not from_our_edge(request):
         return ()
     until = getattr(request, "read_until", None)
     end = () if until is None else (("x-packhouse-until", str(until.timestamp())),)

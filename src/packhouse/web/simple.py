@@ -6,7 +6,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from packhouse.domain.page import answer_page
 from packhouse.domain.permissions import IndexRight, ReadMode
 from packhouse.domain.root_copy import answer_root
 from packhouse.errors import Kind, PackhouseError
-from packhouse.services import access, pages, roots
+from packhouse.services import access, pages, pulling, roots
 from packhouse.web import resources
-from packhouse.web.reading import audience_headers, lower_headers, may_read
+from packhouse.web.reading import audience_headers, from_our_edge, lower_headers, may_read
 
 NOT_FOUND = b"404 Not Found"
 CHUNK = 256 * 1024
@@ -116,14 +116,23 @@ def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponseB
         return not_acceptable(right)
     if not name and roots.are_many():
         return _answer_root(request, right, representation)
-    page = pages.read_page(right.name, name, representation.kind)
+    page = pages.read_page(right.name, name, representation.kind, pull=partial(pulling.pull, resources.get()))
     if page is None:
-        return missing(right)
+        return _missing_for_now(request, right, name)
     rules = _rules()
     status, sent, body = answer_page(
         page, request.method or "GET", headers, representation, now=time.time(), rules=rules
     )
     return make(status, (*sent, *audience_headers(request, page.audience)), body)
+
+
+def _missing_for_now(request: HttpRequest, right: IndexRight, name: str) -> HttpResponse:
+    """A 404 that an edge may repeat, for a name that an upstream may come to have no longer than it is remembered."""
+    response = missing(right)
+    until = pulling.unknown_until(resources.get(), right.name, name) if from_our_edge(request) else None
+    if until is not None:
+        response["x-packhouse-until"] = str(until)
+    return response
 
 
 def _answer_root(request: HttpRequest, right: IndexRight, representation: Representation) -> HttpResponseBase:

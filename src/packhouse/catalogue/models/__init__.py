@@ -16,6 +16,7 @@ from packhouse.catalogue.models.projects import (
     Role,
     Yank,
 )
+from packhouse.catalogue.models.upstreams import Observation, Upstream, UpstreamFile, UpstreamPermit, UpstreamProject
 
 __all__ = [
     "Claim",
@@ -28,6 +29,7 @@ __all__ = [
     "Invitation",
     "JournalEntry",
     "Layer",
+    "Observation",
     "Page",
     "Placement",
     "Project",
@@ -36,6 +38,10 @@ __all__ = [
     "Role",
     "Snapshot",
     "Token",
+    "Upstream",
+    "UpstreamFile",
+    "UpstreamPermit",
+    "UpstreamProject",
     "User",
     "Yank",
 ]

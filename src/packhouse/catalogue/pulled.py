@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was kept of upstreams, as pages need it: which upstream owns a name, and what it offers, now or in the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import zstandard
+
+from packhouse.catalogue.models import Observation, Upstream, UpstreamFile, UpstreamProject
+from packhouse.catalogue.rows import fetch, fetch_one, moment_out
+from packhouse.domain.listing import ListedFile, ProjectListing, Status
+from packhouse.domain.moments import AsOf
+from packhouse.domain.pulled import PulledFile, believed
+from packhouse.domain.reach import Reach
+from packhouse.domain.simple_reader import read_project_page
+from packhouse.domain.versions import sort_key
+
+FIRST_SEEN = "first-seen"
+RECONSTRUCTED = "reconstructed"
+
+_OWNED = """
+SELECT p.from_serial FROM catalogue_upstreamproject p JOIN catalogue_upstream u ON u.id = p.upstream_id
+WHERE u.name = %s AND p.name = %s
+"""
+
+
+def is_ours(name: str) -> bool:
+    """Whether a name (normalized) is or was a project of this server: no upstream may answer for it, nor be asked."""
+    return fetch_one("SELECT 1 FROM catalogue_project WHERE name = %s", name) is not None
+
+
+def upstream_owns(upstream: str, name: str, as_of: AsOf | None = None) -> bool:
+    """Whether a page of a project was kept of an upstream, and the name is not ours.
+
+    The past is what it would have shown: the first page says what the project was before it, too.
+    """
+    return fetch_one(_OWNED, upstream, name) is not None and not is_ours(name)
+
+
+def kept_project(upstream: str, name: str) -> UpstreamProject | None:
+    """What is kept of a project of an upstream."""
+    rows = UpstreamProject.objects.select_related("upstream")
+    return rows.filter(upstream__name=upstream, name=name).first()
+
+
+_LISTED = """
+SELECT filename, version, sha256, size, upload_time, first_seen, seen_at, requires_python, metadata_sha256,
+       metadata_filled, metadata_wrong, yanked, provenance
+FROM catalogue_upstreamfile WHERE project_id = %s AND sha256 <> ''
+"""
+
+
+def upstream_listing(project: UpstreamProject) -> ProjectListing:
+    """What an upstream offers of a project now; of one that is gone there, what was kept."""
+    status = _status(project.status)
+    which = "" if status is Status.QUARANTINED else " AND kept" if project.gone else " AND listed"
+    rows = [] if status is Status.QUARANTINED else fetch(_LISTED + which, project.pk)
+    return _listing(project, [_listed(row) for row in rows], status, project.status_reason)
+
+
+def _status(text: str) -> Status:
+    try:
+        return Status(text)
+    except ValueError:
+        return Status.ACTIVE
+
+
+def _listing(project: UpstreamProject, files: Iterable[ListedFile], status: Status, reason: str) -> ProjectListing:
+    listed = list(files)
+    keys = {version: sort_key(version) for version in {file.version for file in listed}}
+    return ProjectListing(
+        name=project.name,
+        display_name=project.name,
+        serial=project.serial,
+        files=tuple(sorted(listed, key=lambda file: (keys[file.version], file.filename))),
+        versions=tuple(sorted(keys, key=keys.__getitem__)),
+        status=status,
+        status_reason=reason,
+    )
+
+
+def _listed(row: Any) -> ListedFile:
+    (
+        filename, version, sha256, size, upload_time, first_seen, seen_at, requires_python, metadata,
+        filled, wrong, yanked, provenance,
+    ) = row  # fmt: skip
+    notes = () if upload_time is not None else (("upload-time-source", FIRST_SEEN),)
+    if filled and metadata:
+        notes = (*notes, ("core-metadata-source", "wheel"))
+    return ListedFile(
+        filename=filename,
+        version=version,
+        sha256=sha256,
+        size=size,
+        upload_time=moment_out(first_seen if upload_time is None else upload_time),
+        requires_python=requires_python or None,
+        metadata_sha256=None if wrong else metadata or None,
+        yanked=yanked,
+        provenance=provenance or None,
+        seen_at=moment_out(seen_at),
+        notes=notes,
+    )
+
+
+def upstream_listing_as_of(project: UpstreamProject, at: datetime) -> ProjectListing | None:
+    """What the upstream offered at a past moment (aware): the page last seen then.
+
+    Before the first one: of that one the files uploaded by then, each marked as reconstructed; None when there are
+    none.
+    """
+    pages = Observation.objects.filter(upstream_id=project.upstream_id, project=project.name)
+    seen = pages.filter(seen_at__lte=at).order_by("-seen_at", "-pk").first()
+    found = seen or pages.order_by("seen_at", "pk").first()
+    if found is None:
+        return None
+    page = read_project_page(unpacked(found), found.content_type, found.url)
+    files, _ = believed(page, project.name, _reach_of(project.upstream).leads_to)
+    rows = {file.filename: file for file in UpstreamFile.objects.filter(project=project)}
+    listed = [_of_past(file, rows[file.filename]) for file in files if file.filename in rows]
+    if seen is None:
+        listed = [_reconstructed(file) for file in listed if file.upload_time <= at]
+        if not listed:
+            return None
+    offered = [file for file in listed if file.sha256]
+    return _listing(project, offered, page.status, page.status_reason)
+
+
+def unpacked(observation: Observation) -> bytes:
+    """The decoded page."""
+    return zstandard.ZstdDecompressor().decompress(bytes(observation.body))
+
+
+def _reach_of(upstream: Upstream) -> Reach:
+    """Where its links may lead; without credentials."""
+    return Reach(upstream.url, hosts=tuple(upstream.hosts))
+
+
+def _of_past(file: PulledFile, row: UpstreamFile) -> ListedFile:
+    """A file as a page of the past had it, with the digest that was first seen."""
+    notes = () if file.upload_time is not None else (("upload-time-source", FIRST_SEEN),)
+    return ListedFile(
+        filename=file.filename,
+        version=file.version,
+        sha256=row.sha256,
+        size=file.size if file.size is not None else row.size,
+        upload_time=(file.upload_time or row.first_seen).astimezone(UTC),
+        requires_python=file.requires_python or None,
+        metadata_sha256=None if row.metadata_wrong else row.metadata_sha256 or None,
+        yanked=file.yanked,
+        provenance=file.provenance or None,
+        seen_at=row.seen_at,
+        notes=notes,
+    )
+
+
+def _reconstructed(file: ListedFile) -> ListedFile:
+    return replace(file, notes=(*file.notes, (RECONSTRUCTED, "true")))

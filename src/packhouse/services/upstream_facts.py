@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What administrators are told of upstreams: how they do, what is kept of them, what was refused, which names clash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from django.db.models import Sum
+
+from packhouse.catalogue.models import Project, UpstreamFile, UpstreamProject
+from packhouse.services.upstreams import find_upstream, reserved_names
+
+MOST_SHOWN = 50
+
+
+def facts_of(name: str) -> Iterator[tuple[str, str]]:
+    """Everything about an upstream, as pairs of a word and a value. Raises MISSING."""
+    upstream = find_upstream(name)
+    projects = UpstreamProject.objects.filter(upstream=upstream)
+    kept = UpstreamFile.objects.filter(project__upstream=upstream, kept=True)
+    yield "name", upstream.name
+    yield "address", upstream.url
+    yield "credentials", "kept sealed" if upstream.secret else "none"
+    yield "mode", upstream.mode
+    for host in upstream.hosts:
+        yield "host", host
+    if upstream.learns:
+        yield "host", "(those of the first page with files)"
+    for key, seconds in (("ttl", upstream.ttl), ("negative-ttl", upstream.negative_ttl)):
+        yield key, "as set for the server" if seconds is None else f"{seconds} seconds"
+    for pattern in reserved_names():
+        yield "reserved", pattern
+    yield "projects", str(projects.count())
+    yield "files kept", f"{kept.count()} ({kept.aggregate(total=Sum('size'))['total'] or 0} bytes)"
+    for project in projects.exclude(failure="").order_by("name")[:MOST_SHOWN]:
+        yield "failing", f"{project.name} since {_moment(project.failing_since)}: {project.failure}"
+    for project in projects.filter(gone=True).order_by("name")[:MOST_SHOWN]:
+        yield "gone", project.name
+    for project in projects.filter(dropped__gt=0).order_by("name")[:MOST_SHOWN]:
+        yield "left out", f"{project.name}: {project.dropped} files"
+    refused = UpstreamFile.objects.filter(project__upstream=upstream).exclude(refused_sha256="")
+    for file in refused.order_by("filename")[:MOST_SHOWN]:
+        yield "refused", f"{file.filename}: sha256 {file.refused_sha256} instead of {file.sha256}"
+
+
+def _moment(seconds: float | None) -> str:
+    return "?" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def collisions() -> list[tuple[str, str]]:
+    """The names that are or were projects here and of which an upstream's page was kept, with the upstream's name."""
+    ours = Project.objects.values("name")
+    rows = UpstreamProject.objects.filter(name__in=ours).order_by("name", "upstream__name")
+    return list(rows.values_list("name", "upstream__name"))

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server with an upstream below it, as clients see it: with the edge, and without."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import secrets
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import orjson
+import pytest
+from tests.corpus import make_wheel
+from tests.infra.server import Server, finish, start
+from tests.infra.upstreams import Fault, UpFile, Upstream, cut_after, held, paused_after, sends, status, upstream
+
+pytestmark = pytest.mark.slow
+
+LARGE = hashlib.shake_256(b"large").digest(3 * 1024 * 1024)
+SMALL = b"a small file"
+METADATA = b"Metadata-Version: 2.1\nName: tapes\nVersion: 1.0\n"
+JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
+DEADLINE = 60.0
+
+
+class Source:
+    """A project of its own at the upstream, for one test: a small wheel with metadata, and a large sdist."""
+
+    def __init__(self, host: Upstream) -> None:
+        self.host = host
+        self.name = f"tapes{secrets.token_hex(4)}"
+        self.wheel = f"{self.name}-1.0-py3-none-any.whl"
+        self.sdist = f"{self.name}-1.0.tar.gz"
+        self.project = host.add(self.name, UpFile(self.wheel, SMALL, metadata=METADATA), UpFile(self.sdist, LARGE))
+
+    @property
+    def page(self) -> str:
+        return f"/simple/{self.name}/"
+
+    def path(self, filename: str) -> str:
+        return f"/files/{self.name}/{filename}"
+
+    def fails(self, filename: str, fault: Fault) -> None:
+        """Let a file go wrong; "" for the page."""
+        self.host.faults[self.path(filename) if filename else self.page] = fault
+
+    def mends(self) -> None:
+        """Let all be well again."""
+        self.host.faults.clear()
+
+    def asked(self, method: str = "", *, files: bool = False) -> list[str]:
+        """What was asked of this project, each path without what all have in common."""
+        place = f"/files/{self.name}/"
+        paths = self.host.paths(method=method)
+        return [
+            path.removeprefix(place) for path in paths if path.startswith(place) or (not files and path == self.page)
+        ]
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Upstream]:
+    with upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def source(host: Upstream) -> Iterator[Source]:
+    host.faults.clear()
+    made = Source(host)
+    # Digests of blobs are what files are known by: each test has its own bytes.
+    salt = secrets.token_bytes(8)
+    for file in made.project.files:
+        file.data = salt + file.data[8:]
+    yield made
+    host.faults.clear()
+
+
+@pytest.fixture(scope="module", params=["embedded", "none"])
+def server(
+    request: pytest.FixtureRequest, host: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    running = start(tmp_path_factory.mktemp("pulling") / "data", "--edge", request.param, "--upstream", host.url)
+    yield running
+    finish(running)
+
+
+@pytest.fixture(scope="module")
+def at_edge(host: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of two workers with the edge."""
+    folder = tmp_path_factory.mktemp("pulling")
+    running = start(folder / "data", "--workers", "2", "--upstream", host.url)
+    yield running
+    finish(running)
+
+
+def files_of(server: Server, name: str) -> dict[str, str]:
+    """The addresses of a project's files."""
+    status, _, body = server.get(f"/simple/{name}/", JSON)
+    assert status == 200, body
+    return {file["filename"]: file["url"].removeprefix("../..") for file in orjson.loads(body)["files"]}
+
+
+def wheel_of(server: Server, source: Source) -> tuple[str, bytes]:
+    """The address of the small file, and its bytes."""
+    return files_of(server, source.name)[source.wheel], source.project.files[0].data
+
+
+def sdist_of(server: Server, source: Source) -> tuple[str, bytes]:
+    """The address of the large file, and its bytes."""
+    return files_of(server, source.name)[source.sdist], source.project.files[1].data
+
+
+def await_that(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < until, "it did not come to it"
+        time.sleep(0.01)
+
+
+def test_page_file_and_metadata_come_through_once(server: Server, source: Source):
+    (small, wheel), (large, sdist) = wheel_of(server, source), sdist_of(server, source)
+    for _ in range(3):
+        assert server.get(small)[2] == wheel
+        assert server.get(large)[2] == sdist
+        assert server.get(small + ".metadata")[2] == METADATA
+    assert sorted(source.asked()) == sorted([source.page, source.wheel, source.sdist, f"{source.wheel}.metadata"])
+
+
+def test_a_cold_range_is_what_was_asked_for(server: Server, source: Source):
+    url, data = sdist_of(server, source)
+    status, headers, body = server.get(url, {"Range": "bytes=1000-1999"})
+    assert (status, body) == (206, data[1000:2000])
+    assert headers["content-range"] == f"bytes 1000-1999/{len(data)}"
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_a_cold_head_fetches_no_body(server: Server, source: Source, large: bool):
+    url, data = (sdist_of if large else wheel_of)(server, source)
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=DEADLINE)
+    connection.request("HEAD", url)
+    reply = connection.getresponse()
+    assert (reply.status, reply.headers["Content-Length"]) == (200, str(len(data)))
+    connection.close()
+    assert source.asked("GET", files=True) == []
+    assert source.asked("HEAD", files=True) == [source.sdist if large else source.wheel]
+
+
+def test_hostile_221_wrong_bytes_of_a_small_file_are_a_502(server: Server, source: Source):
+    url, data = wheel_of(server, source)
+    source.fails(source.wheel, sends("application/octet-stream", bytes(len(data))))
+    assert server.get(url)[0] == 502
+    source.mends()
+    assert server.get(url)[2] == data
+
+
+def test_hostile_221_wrong_bytes_of_a_large_file_never_end_as_a_success(server: Server, source: Source):
+    url, data = sdist_of(server, source)
+    source.fails(source.sdist, sends("application/octet-stream", bytes(len(data))))
+    assert not came_whole(server, url)
+    source.mends()
+    assert server.get(url)[2] == data
+
+
+def came_whole(server: Server, url: str) -> bool:
+    """Whether a GET ended as a success."""
+    try:
+        return server.get(url)[0] == 200
+    except (http.client.HTTPException, OSError):
+        return False
+
+
+def test_hostile_222_a_page_instead_of_a_file_is_a_502(server: Server, source: Source):
+    url, _ = sdist_of(server, source)
+    source.fails(source.sdist, sends("text/html", b"<h1>Sign in</h1>"))
+    assert server.get(url)[0] == 502
+
+
+def test_hostile_227_a_file_that_breaks_off_is_gone_on_with(server: Server, source: Source):
+    url, data = sdist_of(server, source)
+    source.fails(source.sdist, cut_after(1_000_000, times=2))
+    assert server.get(url)[2] == data
+    paths = [headers.get("range", "") for _, path, headers in source.host.asked if path == source.path(source.sdist)]
+    assert paths[0] == ""
+    assert paths[1].startswith("bytes=")
+
+
+def test_hostile_227_one_that_always_breaks_off_is_gone_on_with_by_the_next_request(server: Server, source: Source):
+    url, data = sdist_of(server, source)
+    source.fails(source.sdist, cut_after(0))
+    assert not came_whole(server, url)
+    source.mends()
+    assert server.get(url)[2] == data
+
+
+def test_hostile_230_metadata_with_a_wrong_digest_is_never_served(server: Server, source: Source):
+    source.project.files[0].metadata_says = "0" * 64
+    url, _ = wheel_of(server, source)
+    assert server.get(url + ".metadata")[0] == 502
+    assert server.get(url + ".metadata")[0] == 404
+    page = orjson.loads(server.get(source.page, JSON)[2])
+    assert page["files"][0]["core-metadata"] is False
+
+
+def test_hostile_227_an_error_upstream_is_a_502_and_another_try_may_work(server: Server, source: Source):
+    source.fails("", status(500))
+    assert server.get(source.page)[0] == 502
+    source.mends()
+    assert server.get(source.page)[0] == 200
+
+
+def test_an_unknown_name_is_a_404_and_asked_for_once_a_minute(server: Server, source: Source):
+    for _ in range(5):
+        assert server.get(f"{source.page[:-1]}-not/")[0] == 404
+    assert source.host.paths(f"{source.page[:-1]}-not/") == [f"{source.page[:-1]}-not/"]
+
+
+def test_hostile_239_a_hundred_at_once_are_one_fetch_and_the_first_byte_does_not_wait(at_edge: Server, source: Source):
+    url, data = sdist_of(at_edge, source)
+    go_on, first = threading.Event(), threading.Event()
+    source.fails(source.sdist, paused_after(2_000_000, go_on))
+    with ThreadPoolExecutor(100) as clients:
+        replies = [clients.submit(read_all, at_edge, url, first) for _ in range(100)]
+        await_that(first.is_set)  # before the last byte came from upstream
+        go_on.set()
+        assert [reply.result(DEADLINE) for reply in replies] == [data] * 100
+    assert source.asked("GET", files=True) == [source.sdist]
+
+
+def read_all(server: Server, url: str, first: threading.Event) -> bytes:
+    with urllib.request.urlopen(server.url + url, timeout=DEADLINE) as reply:
+        begin = reply.read(1)
+        first.set()
+        return bytes(begin + reply.read())
+
+
+def test_hostile_239_those_at_two_workers_all_read_what_one_fetches(at_edge: Server, source: Source):
+    url, data = sdist_of(at_edge, source)
+    go_on = threading.Event()
+    source.fails(source.sdist, paused_after(2_000_000, go_on))
+    with ThreadPoolExecutor(20) as clients:
+        seen = [threading.Event() for _ in range(20)]
+        replies = [clients.submit(read_all, at_edge, url, event) for event in seen]
+        await_that(lambda: all(event.is_set() for event in seen))
+        go_on.set()
+        assert [reply.result(DEADLINE) for reply in replies] == [data] * 20
+    assert source.asked("GET", files=True) == [source.sdist]
+
+
+def test_hostile_241_clients_that_read_nothing_hold_nobody_up(at_edge: Server, source: Source):
+    url, data = sdist_of(at_edge, source)
+    host, port = at_edge.url.removeprefix("http://").split(":")
+    slow = [socket.create_connection((host, int(port)), timeout=DEADLINE) for _ in range(60)]
+    for client in slow:
+        client.sendall(f"GET {url} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    assert at_edge.get(url)[2] == data
+    for client in slow:
+        client.close()
+    assert source.asked("GET", files=True) == [source.sdist]
+
+
+def test_an_upstream_that_hangs_leaves_others_alone(at_edge: Server, source: Source):
+    until = threading.Event()
+    other = Source(source.host)
+    source.fails("", held(until))
+    with ThreadPoolExecutor(12) as clients:
+        hanging = [clients.submit(at_edge.get, source.page) for _ in range(12)]
+        await_that(lambda: source.asked() != [])
+        assert at_edge.get(other.page)[0] == 200
+        assert at_edge.get("/")[0] == 200
+        until.set()
+        assert {reply.result(DEADLINE)[0] for reply in hanging} == {200}
+    assert source.asked() == [source.page]
+
+
+def test_hostile_232_a_private_name_stays_here_in_every_spelling_on_every_path(at_edge: Server, source: Source):
+    name = f"acme-{source.name}"
+    filename = f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
+    token = at_edge.make_token(at_edge.make_user())
+    status, body = at_edge.publish(token, filename, make_wheel(name, "1.0")[1])
+    assert status == 200, body
+    evil = UpFile(f"{name.replace('-', '_')}-99.0-py3-none-any.whl", b"evil")
+    source.host.add(name, evil)
+    for spelling in (name, name.upper(), name.replace("-", "_"), name.replace("-", "."), name.replace("-", "--")):
+        at_edge.get(f"/simple/{spelling}/", JSON)
+        at_edge.get(f"/simple/{spelling}")
+        at_edge.get(f"/pypi/{spelling}/json")
+        at_edge.get(f"/project/{spelling}/")
+    assert at_edge.get(f"/files/{evil.sha256}/{evil.filename}")[0] == 404
+    assert at_edge.get(f"/files/{evil.sha256}/{evil.filename}.metadata")[0] == 404
+    assert list(files_of(at_edge, name)) == [filename]
+    assert source.host.paths(f"/simple/{name}") == []
+
+
+def test_nothing_is_left_behind(at_edge: Server, source: Source):
+    at_edge.get(sdist_of(at_edge, source)[0])
+    folder = at_edge.data / "blobs" / "pulling"
+    await_that(lambda: list(folder.iterdir()) == [])

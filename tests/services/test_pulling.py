@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pulling pages through: what is asked of an upstream and what never, what is kept of it, and what when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from tests.infra.clock import TickingClock
+from tests.infra.publishing import Press, make_resources
+from tests.infra.upstreams import HTML, JSON, UpFile, Upstream, redirect, sends, status, upstream
+
+from packhouse.errors import Kind, PackhouseError
+
+if TYPE_CHECKING:
+    from packhouse.catalogue.models import Index
+    from packhouse.services.resources import Resources
+
+WHEEL = "tapes-1.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def source() -> Iterator[Upstream]:
+    with upstream() as host:
+        host.add("tapes", UpFile(WHEEL, b"one", requires_python=">=3.9", yanked="broken", metadata=b"Name: tapes"))
+        yield host
+
+
+@pytest.fixture
+def resources(clock: TickingClock, tmp_path: Any) -> Iterator[Resources]:
+    made = make_resources(clock, data=tmp_path)
+    yield made
+    made.doors.close()
+
+
+@pytest.fixture
+def main(db: None, clock: TickingClock, source: Upstream) -> Index:
+    """The index `main` with the upstream below it."""
+    from packhouse.catalogue.models import Index
+    from packhouse.services.indexes import ensure_main
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstreams import ensure_default
+
+    ensure_main(clock)
+    ensure_default(COMMAND, source.url, learns=False, clock=clock)
+    return Index.objects.get(name="main")
+
+
+def read(resources: Resources, name: str = "tapes", kind: str = "json", index: str = "main") -> Any:
+    """The page as somebody who asks gets it; None for a 404."""
+    from packhouse.services import pages, pulling
+
+    page = pages.read_page(index, name, kind, resources.clock, lambda where, what: pulling.pull(resources, where, what))
+    return None if page is None else orjson.loads(page.body) if kind == "json" else page.body.decode()
+
+
+def later(clock: TickingClock, seconds: float = 601) -> None:
+    clock.move(seconds=seconds)
+
+
+def change(source: Upstream, **said: Any) -> UpFile:
+    file = source.projects["tapes"].files[0]
+    for key, value in said.items():
+        setattr(file, key, value)
+    return file
+
+
+def test_a_page_of_the_upstream_becomes_one_of_ours(main: Index, resources: Resources, source: Upstream):
+    page = read(resources)
+    file = source.projects["tapes"].files[0]
+    assert page["files"] == [
+        {
+            "filename": WHEEL,
+            "url": f"../../files/{file.sha256}/{WHEEL}",
+            "hashes": {"sha256": file.sha256},
+            "size": 3,
+            "upload-time": "2024-05-06T07:08:09.123456Z",
+            "requires-python": ">=3.9",
+            "yanked": "broken",
+            "core-metadata": {"sha256": file.metadata_digest},
+        }
+    ]
+    assert (page["name"], page["versions"]) == ("tapes", ["1.0"])
+    assert f'href="../../files/{file.sha256}/{WHEEL}#sha256={file.sha256}"' in read(resources, kind="html")
+    assert source.paths() == ["/simple/tapes/"]
+
+
+def test_a_name_the_upstream_does_not_have_is_asked_for_once_a_minute(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    assert read(resources, "nothing") is None
+    assert read(resources, "nothing") is None
+    assert source.paths() == ["/simple/nothing/"]
+    source.add("nothing", UpFile("nothing-1.0.tar.gz", b"x"))
+    later(clock, 61)
+    assert [file["filename"] for file in read(resources, "nothing")["files"]] == ["nothing-1.0.tar.gz"]
+
+
+def test_a_page_is_asked_for_again_after_its_time_and_only_if_it_changed(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.catalogue.models import Observation
+
+    read(resources)
+    later(clock)
+    read(resources)
+    assert [headers.get("if-none-match") is not None for _, _, headers in source.asked] == [False, True]
+    change(source, yanked=False)
+    later(clock)
+    assert read(resources)["files"][0]["yanked"] is False
+    assert Observation.objects.count() == 2
+
+
+@pytest.mark.parametrize("name", ["acme-utils", "acme"])
+def test_hostile_233_a_reserved_name_never_goes_out(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock, name: str
+):
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstreams import set_reserved
+
+    set_reserved(COMMAND, ["Acme-*"], clock=clock)
+    source.add(name, UpFile(f"{name.replace('-', '_')}-9.tar.gz", b"evil"))
+    assert read(resources, name) is None
+    assert source.asked == []
+
+
+def test_hostile_232_a_private_name_never_goes_out(press: Press, main: Index, resources: Resources, source: Upstream):
+    press.wheel("acme-utils", "1.0")
+    source.add("acme-utils", UpFile("acme_utils-99.0.tar.gz", b"evil"))
+    assert [file["filename"] for file in read(resources, "acme-utils")["files"]] == ["acme_utils-1.0-py3-none-any.whl"]
+    assert source.asked == []
+
+
+def test_hostile_234_a_deleted_private_name_never_goes_out(
+    press: Press, main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.projects import delete_project
+
+    press.wheel("acme-utils", "1.0")
+    delete_project(COMMAND, "acme-utils", clock=clock)
+    source.add("acme-utils", UpFile("acme_utils-99.0.tar.gz", b"evil"))
+    assert read(resources, "acme-utils") is None
+    assert source.asked == []
+
+
+@pytest.mark.parametrize("code", [429, 500, 503, 403, 451])
+def test_hostile_227_an_upstream_that_fails_leaves_the_older_copy(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock, code: int
+):
+    before = read(resources)
+    source.faults["*"] = status(code, ("Retry-After", "30"))
+    later(clock)
+    assert read(resources) == before
+    asked = len(source.asked)
+    later(clock, 4)
+    assert read(resources) == before
+    assert len(source.asked) == asked  # left alone for a while
+    source.faults.clear()
+    change(source, yanked=False)
+    later(clock, 120)
+    assert read(resources)["files"][0]["yanked"] is False
+
+
+@pytest.mark.parametrize("code", [429, 500, 503, 403, 451])
+def test_hostile_227_without_an_older_copy_it_is_an_error_and_no_404(
+    main: Index, resources: Resources, source: Upstream, code: int
+):
+    source.faults["*"] = status(code)
+    with pytest.raises(PackhouseError) as caught:
+        read(resources)
+    assert (caught.value.kind, caught.value.code) == (Kind.UPSTREAM, "upstream-failed")
+
+
+def test_hostile_227_another_project_is_not_affected(main: Index, resources: Resources, source: Upstream):
+    source.add("reels", UpFile("reels-1.0.tar.gz", b"x"))
+    source.faults["/simple/tapes/"] = status(500)
+    for _ in range(2):
+        with pytest.raises(PackhouseError):
+            read(resources)
+    assert len(read(resources, "reels")["files"]) == 1
+
+
+def test_an_upstream_that_is_strict_gives_nothing_older(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    set_mode("strict", clock)
+    read(resources)
+    source.faults["*"] = status(503)
+    later(clock)
+    with pytest.raises(PackhouseError):
+        read(resources)
+
+
+def test_one_that_is_offline_is_never_asked(main: Index, resources: Resources, source: Upstream, clock: TickingClock):
+    before = read(resources)
+    set_mode("offline", clock)
+    later(clock)
+    assert read(resources) == before
+    assert read(resources, "other") is None
+    assert source.paths() == ["/simple/tapes/"]
+
+
+def set_mode(mode: str, clock: TickingClock) -> None:
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstreams import Wanted, set_upstream
+
+    set_upstream(COMMAND, "default", Wanted(mode=mode), clock=clock)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("text/html", b"<h1>Sign in to the hotel's network</h1>"), ("text/html", b""), ("image/png", b"x"), (JSON, b"[]"),
+     (JSON, b'{"meta": {"api-version": "2.0"}, "files": []}'), (JSON, b"[" * 100_000)],
+)  # fmt: skip
+def test_hostile_222_what_is_no_page_is_an_error_or_the_older_copy(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock, kind: str, body: bytes
+):
+    source.faults["*"] = sends(kind, body)
+    with pytest.raises(PackhouseError) as caught:
+        read(resources)
+    assert caught.value.kind is Kind.UPSTREAM
+    source.faults.clear()
+    before = read(resources)
+    source.faults["*"] = sends(kind, body)
+    later(clock)
+    assert read(resources) == before
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "file:///etc/passwd", "//other.example/tapes.whl", "http://169.254.169.254/tapes.whl",
+     "http://localhost:1/tapes.whl", "https://other.example/tapes.whl"],
+)  # fmt: skip
+def test_hostile_223_a_file_behind_another_host_is_left_out(
+    main: Index, resources: Resources, source: Upstream, url: str
+):
+    change(source, url=url)
+    assert read(resources)["files"] == []
+    assert dropped() == 1
+
+
+def dropped() -> int:
+    from packhouse.catalogue.models import UpstreamProject
+
+    return UpstreamProject.objects.get(name="tapes").dropped
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "../../x.whl",
+        "evil.html",
+        "other-1.0-py3-none-any.whl",
+        "tapes-x-py3-none-any.whl",
+        "tapes-1.0.exe",
+        "",
+        "a/b.whl",
+    ],
+)
+def test_hostile_224_a_file_that_is_not_the_projects_is_left_out(
+    main: Index, resources: Resources, source: Upstream, filename: str
+):
+    source.projects["tapes"].files.append(UpFile(filename, b"two", url="../../files/x"))
+    assert [file["filename"] for file in read(resources)["files"]] == [WHEEL]
+    assert dropped() == 1
+
+
+def test_hostile_224_one_name_with_two_digests_is_left_out(main: Index, resources: Resources, source: Upstream):
+    source.projects["tapes"].files.append(UpFile(WHEEL, b"two"))
+    assert read(resources)["files"] == []
+    assert dropped() == 2
+
+
+def test_hostile_226_a_loop_of_redirects_is_an_error(main: Index, resources: Resources, source: Upstream):
+    source.faults["*"] = redirect("/simple/tapes/")
+    with pytest.raises(PackhouseError) as caught:
+        read(resources)
+    assert "redirected too often" in caught.value.message
+
+
+def test_hostile_229_a_digest_that_changes_is_refused_and_journalled(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.catalogue.models import JournalEntry
+
+    before = read(resources)["files"][0]["hashes"]
+    file = change(source, data=b"another")
+    for _ in range(2):
+        later(clock)
+        assert read(resources)["files"][0]["hashes"] == before
+    entry = JournalEntry.objects.get(kind="upstream file refused")
+    assert (entry.filename, entry.detail["said"]) == (WHEEL, file.sha256)
+
+
+@pytest.mark.parametrize("form", [JSON, HTML])
+def test_hostile_230_quarantine_and_yanks_come_through(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock, form: str
+):
+    source.forms = (form,)
+    change(source, yanked=False)
+    assert read(resources)["files"][0]["yanked"] is False
+    change(source, yanked="bad")
+    later(clock)
+    assert read(resources)["files"][0]["yanked"] == "bad"
+    source.projects["tapes"].status = "quarantined"
+    later(clock)
+    page = read(resources)
+    assert (page["files"], page["project-status"]["status"]) == ([], "quarantined")
+
+
+def test_hostile_231_a_file_that_says_it_is_old_is_no_older_than_when_it_was_seen(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.catalogue.models import UpstreamFile
+
+    read(resources)
+    source.projects["tapes"].files.append(UpFile("tapes-2.0.tar.gz", b"new", upload_time="2001-01-01T00:00:00Z"))
+    later(clock)
+    read(resources)
+    soon = timedelta(seconds=1)
+    assert clock() - UpstreamFile.objects.get(filename="tapes-2.0.tar.gz").seen_at < soon
+    assert clock() - UpstreamFile.objects.get(filename=WHEEL).seen_at > soon
+
+
+def test_an_upload_time_nobody_said_is_when_it_was_seen_and_says_so(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    source.forms = (HTML,)
+    file = read(resources)["files"][0]
+    assert file["_upload-time-source"] == "first-seen"
+    assert file["upload-time"].startswith(clock().isoformat()[:19])
+    assert "size" not in file
+
+
+def test_a_project_that_disappears_upstream_keeps_what_was_kept(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.catalogue.models import UpstreamFile
+
+    source.projects["tapes"].files.append(UpFile("tapes-2.0.tar.gz", b"new"))
+    read(resources)
+    UpstreamFile.objects.filter(filename=WHEEL).update(kept=True)
+    del source.projects["tapes"]
+    later(clock)
+    assert [file["filename"] for file in read(resources)["files"]] == [WHEEL]
+    assert source.paths()[-1] == "/simple/tapes/"
+
+
+def test_hostile_237_of_two_upstreams_the_first_that_has_a_name_answers_alone(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.catalogue.models import Layer
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstreams import Wanted, set_upstream
+
+    with upstream() as other:
+        other.add("tapes", UpFile("tapes-99.0.tar.gz", b"other"))
+        other.add("reels", UpFile("reels-1.0.tar.gz", b"other"))
+        set_upstream(COMMAND, "second", Wanted(url=other.url), clock=clock)
+        Layer.objects.create(index=main, position=9, kind="upstream", target="second", from_serial=1)
+        assert [file["filename"] for file in read(resources)["files"]] == [WHEEL]
+        assert [file["filename"] for file in read(resources, "reels")["files"]] == ["reels-1.0.tar.gz"]
+        assert other.paths() == ["/simple/reels/"]
+
+
+def test_hostile_240_a_hundred_thousand_unknown_names_take_bounded_memory():
+    from packhouse.services.pulling import Unknown
+
+    unknown = Unknown(1000)
+    for number in range(100_000):
+        unknown.keep(("default", f"n{number}"), 60.0)
+    assert len(unknown) == 1000
+    assert unknown.until(("default", "n0"), 1.0) is None
+    assert unknown.until(("default", "n99999"), 1.0) == 60.0
+    assert unknown.until(("default", "n99999"), 61.0) is None
+
+
+def test_credentials_are_kept_sealed(db: None, clock: TickingClock):
+    from packhouse.catalogue.models import JournalEntry
+    from packhouse.catalogue.models import Upstream as Row
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstreams import Wanted, reach_of, set_upstream
+
+    set_upstream(COMMAND, "team", Wanted(url="https://me:cAnArY@index.example/simple"), clock=clock)
+    row = Row.objects.get(name="team")
+    assert row.url == "https://index.example/simple/"
+    assert "cAnArY" not in row.secret + str(list(JournalEntry.objects.values_list("detail", flat=True)))
+    assert reach_of(row).authorization == "Basic bWU6Y0FuQXJZ"
+
+
+def test_what_is_kept_can_be_asked_for_as_it_was(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.catalogue.pulled import kept_project, upstream_listing_as_of
+
+    source.projects["tapes"].files.append(UpFile("tapes-0.1.tar.gz", b"old", upload_time="2020-01-01T00:00:00Z"))
+    read(resources)
+    first = clock()
+    source.projects["tapes"].files.append(UpFile("tapes-2.0.tar.gz", b"new"))
+    later(clock)
+    read(resources)
+    project = kept_project("default", "tapes")
+    assert project is not None
+
+    def at(moment: Any) -> list[tuple[str, bool]]:
+        listing = upstream_listing_as_of(project, moment)
+        files = () if listing is None else listing.files
+        return [(file.filename, ("reconstructed", "true") in file.notes) for file in files]
+
+    assert at(clock()) == [("tapes-0.1.tar.gz", False), (WHEEL, False), ("tapes-2.0.tar.gz", False)]
+    assert at(first) == [("tapes-0.1.tar.gz", False), (WHEEL, False)]
+    assert at(first.replace(year=2021)) == [("tapes-0.1.tar.gz", True)]
+    assert at(first.replace(year=2019)) == []
