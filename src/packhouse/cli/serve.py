@@ -19,7 +19,7 @@ from packhouse.errors import Kind, refuse
 @click.option(
     "--upstream",
     metavar="auto|none|URL",
-    help="Another index to mirror [auto]. Mirroring is not in this version yet: the value is checked and kept for it.",
+    help="The index that is pulled through below `main` [auto]; `auto` asks nobody in this version.",
 )
 @click.option(
     "--edge",

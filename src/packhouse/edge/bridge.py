@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hand-over: requests for the origin, a WSGI callable that runs in bounded pools of threads of this process.
 
-Three pools: for pages and small uploads, for forms, for long bodies; so neither a flood of sign-ins nor slow uploads
-starve the others. The body of a form is
-read whole before a place in a pool is taken, that of an upload until `SMALL` bytes of it came: who sends nothing
-holds neither. What is read ahead is bounded for all requests together.
+Four pools: for pages people read and small uploads, for what installers read, which may wait for an upstream, for
+forms, for long bodies; so neither a flood of sign-ins, slow uploads nor a dead upstream starve the others. The body
+of a form is read whole before a place in a pool is taken, that of an upload until `SMALL` bytes of it came: who sends
+nothing holds neither. What is read ahead is bounded for all requests together.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ class Room:
 class Bridge:
     """Hands requests over to an origin of this process.
 
-    `threads`, `form_threads` and `upload_threads` bound what runs at once, `progress_seconds` how long a body may
-    bring nothing, `ahead` the bytes read before the origin is asked; `streams` says which paths take bodies larger
-    than a form's.
+    `threads`, `read_threads`, `form_threads` and `upload_threads` bound what runs at once, `progress_seconds` how long
+    a body may bring nothing, `ahead` the bytes read before the origin is asked; `streams` says which paths take bodies
+    larger than a form's.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class Bridge:
         proxies: Proxies,
         *,
         threads: int = 8,
+        read_threads: int = 32,
         form_threads: int = 4,
         upload_threads: int = 64,
         progress_seconds: float = 30.0,
@@ -117,6 +118,7 @@ class Bridge:
         self._ahead = Room(ahead)
         self._streams = streams
         self._pages = Pool("origin", threads, threads * 64)
+        self._reads = Pool("read", read_threads, threads * 64)
         self._forms = Pool("form", form_threads, form_threads * 32)
         self._uploads = Pool("upload", upload_threads, upload_threads * 8)
         self._loop: asyncio.AbstractEventLoop
@@ -129,6 +131,7 @@ class Bridge:
     def stop(self) -> None:
         """Take no more work."""
         self._pages.stop()
+        self._reads.stop()
         self._forms.stop()
         self._uploads.stop()
 
@@ -136,8 +139,10 @@ class Bridge:
         """Have the origin answer; from any thread; never blocks."""
         if _has_body(exchange):
             self._loop.call_soon_threadsafe(self._begin_receiving, exchange, watch)
-        elif self._pages.take():
-            self._pages.run(lambda: self._answer(exchange, watch, None))
+            return
+        pool = self._pages if watch is NO_WATCH else self._reads
+        if pool.take():
+            pool.run(lambda: self._answer(exchange, watch, None))
         else:
             watch.done()
             exchange.reply(_busy())

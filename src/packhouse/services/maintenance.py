@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import islice
 
 from packhouse.catalogue.activity.models import Session, SignInFailure
-from packhouse.catalogue.models import Counter, File, Invitation
+from packhouse.catalogue.models import Counter, File, Invitation, UpstreamFile
 from packhouse.services.journal import Clock, write
 from packhouse.services.resources import Resources
 from packhouse.storage.marks import Marks
@@ -82,6 +82,11 @@ def unnamed(sha256s: Iterable[str]) -> list[str]:
     files = File.objects.filter(purged_serial=None)
     named = set(files.filter(sha256__in=wanted).values_list("sha256", flat=True))
     named |= set(files.filter(metadata_sha256__in=wanted).values_list("metadata_sha256", flat=True))
+    pulled = UpstreamFile.objects
+    named |= set(pulled.filter(sha256__in=wanted, kept=True).values_list("sha256", flat=True))
+    named |= set(
+        pulled.filter(metadata_sha256__in=wanted, metadata_kept=True).values_list("metadata_sha256", flat=True)
+    )
     return [sha256 for sha256 in wanted if sha256 not in named]
 
 
