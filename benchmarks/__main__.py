@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.document import write_document
 from benchmarks.findings import read_records
 from benchmarks.installing import install
+from benchmarks.large import measure_large
 from benchmarks.others import others
 from benchmarks.peers import PEERS
 from benchmarks.reading import read
@@ -19,9 +20,20 @@ from benchmarks.scene import set_up
 from benchmarks.sizes import TINY, Sizes
 from benchmarks.starting import start_again
 from benchmarks.uploads import upload
+from benchmarks.working import memory_under_load, publish_and_read, with_two_workers
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-PARTS = {"start": start_again, "read": read, "install": install, "upload": upload, "peers": others}
+PARTS = {
+    "start": start_again,
+    "read": read,
+    "install": install,
+    "upload": upload,
+    "fresh": publish_and_read,
+    "load": memory_under_load,
+    "large": measure_large,
+    "two": with_two_workers,
+    "peers": others,
+}
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -33,6 +45,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often everything is repeated")
     parser.add_argument("--seconds", type=float, help="of load for a case")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="measure this alone; may be repeated")
+    parser.add_argument("--peers", action="store_true", help="measure the other indexes, too")
+    parser.add_argument("--plenty", type=Path, help="a data folder that load_catalogue filled, for large pages")
     parser.add_argument("--peer", action="append", choices=[p.name for p in PEERS], help="of the others, this alone")
     parser.add_argument("--tiny", action="store_true", help="next to nothing, to see that the suite works")
     parser.add_argument("--write", type=Path, metavar="RESULTS", help="measure nothing; write of these results")
@@ -50,8 +64,8 @@ def measure(chosen: argparse.Namespace, sizes: Sizes) -> Path:
     """Measure; returns the file of results."""
     folder = chosen.scratch or Path(tempfile.mkdtemp(prefix="packhouse-bench-"))
     folder.mkdir(parents=True, exist_ok=True)
-    with set_up(sizes, folder, chosen.names, tuple(chosen.peer or ())) as scene:
-        for part in chosen.part or PARTS:
+    with set_up(sizes, folder, chosen.names, tuple(chosen.peer or ()), chosen.plenty) as scene:
+        for part in chosen.part or [part for part in PARTS if part != "peers" or chosen.peers or chosen.peer]:
             PARTS[part](scene)
     return Path(folder, "results.jsonl")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.sizes import Sizes
 
+BLOCK = 1024 * 1024
 WHEN = (2026, 1, 1, 0, 0, 0)
 WORDS = ("index", "wheel", "build", "install", "version", "module", "token", "mirror", "cache", "upload", "reader")
 ENDS = ("able", "box", "craft", "deck", "flow", "gate", "hub", "kit", "lab", "mill", "net", "path", "ring")
@@ -115,6 +116,28 @@ def make_wheel(
         files[f"{stem}/data.bin"] = chance.randbytes(extra)
     files[f"{info}/RECORD"] = _record(files, info)
     return Wheel(name, version, f"{stem}-{version}-{tag}.whl", _zipped(files))
+
+
+def write_wheel(folder: Path, name: str, version: str, size: int) -> tuple[Wheel, Path, str]:
+    """A valid wheel that need not be in memory, with `size` bytes that don't compress; its file and sha256."""
+    wheel, chance = make_wheel(name, version), random.Random(name)
+    file, block, written, digest = folder / wheel.filename, chance.randbytes(BLOCK), 0, hashlib.sha256()
+    with zipfile.ZipFile(io.BytesIO(wheel.data)) as small, zipfile.ZipFile(file, "w") as archive:
+        inside = f"{name.replace('-', '_')}/data.bin"
+        with archive.open(zipfile.ZipInfo(inside, WHEN), "w") as target:
+            while written < size:
+                piece = written.to_bytes(8, "big") + block[: size - written]
+                digest.update(piece)
+                target.write(piece)
+                written += len(piece)
+        told = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+        for member in small.infolist():
+            data = small.read(member)
+            if member.filename.endswith("/RECORD"):
+                data += f"{inside},sha256={told},{written}\n".encode()
+            archive.writestr(member, data)
+    with file.open("rb") as source:
+        return wheel, file, hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def _metadata(name: str, version: str, requires: Sequence[str], chance: random.Random) -> bytes:

@@ -13,18 +13,22 @@ from pathlib import Path
 
 from tests.infra.nginx import program
 
-from benchmarks.findings import Finding, Record, findings, middle, spelled
+from benchmarks.findings import Budget, Finding, Record, findings, middle, spelled
 from benchmarks.others import servers_in
 from benchmarks.plot import plot
-from benchmarks.scene import NGINX, NODE, OURS
+from benchmarks.scene import NGINX, NODE, OURS, TWO
 from benchmarks.sizes import Sizes
 
 MARK = "<!-- Written by hand from here on; `make bench` leaves it alone. -->"
-READING = ("page-html", "page-json", "page-big", "not-modified", "not-found", "metadata", "file")
+READING = ("page-html", "page-json", "page-big", "not-modified", "not-found", "metadata", "file", "range")
 ABOUT_OTHERS = (
     "Requests a second, and microseconds of processor time for each; the same wheels, one processor each, one after the"
     " other on the same machine. Nothing where there is no such answer. pypiron's uploads are not yet visible when they"
     " are answered."
+)
+ABOUT_TWO = (
+    "With one worker on one processor, and with two on all of them, which they share with the load; `fresh` is an"
+    " upload and the read after it, by 4 clients:"
 )
 HOW = Path(__file__).with_name("repeat.md")
 
@@ -36,7 +40,8 @@ def write_document(target: Path, records: list[Record], sizes: Sizes) -> None:
     by_hand = target.read_text(encoding="utf-8").partition(MARK)[2] if target.exists() else "\n"
     picture = target.with_suffix(".svg")
     picture.write_text(plot(found), encoding="utf-8")
-    generated = "\n".join([_heading(picture.name), table(found), _costs(records), beside_others(records), _how(sizes)])
+    parts = [table(found), _skipped(records), _costs(records), with_two_workers(records), beside_others(records)]
+    generated = "\n".join([_heading(picture.name), *filter(None, parts), _how(sizes)])
     target.write_text(f"{generated}\n{MARK}{by_hand}", encoding="utf-8")
 
 
@@ -75,15 +80,27 @@ def table(found: Sequence[Finding]) -> str:
 def _row(finding: Finding) -> str:
     budget = finding.budget
     ours = spelled(finding.ours, budget.unit)
-    limit = spelled(budget.limit, "" if budget.beside else budget.unit)
-    word = "at least" if budget.at_least else "at most"
+    limit = _limit(budget)
     if finding.beside is None:
         beside, ratio = "", ""
     else:
         beside = f"{budget.beside} {spelled(finding.beside, budget.unit)}"
         ratio = f"{finding.figure:.2f} ({finding.low:.2f} to {finding.high:.2f})"
-    met = "yes" if finding.met else "**no**"
-    return f"| {budget.label} | {ours} | {beside} | {ratio} | {word} {limit} | {met} |"
+    met = "" if budget.limit is None else "yes" if finding.met else "**no**"
+    return f"| {budget.label} | {ours} | {beside} | {ratio} | {limit} | {met} |"
+
+
+def _limit(budget: Budget) -> str:
+    if budget.limit is None:
+        return ""
+    word = "at least" if budget.at_least else "at most"
+    return f"{word} {spelled(budget.limit, '' if budget.beside else budget.unit)}"
+
+
+def _skipped(records: list[Record]) -> str:
+    """What was left out, and why."""
+    left_out = dict.fromkeys(f"`{record['case']}` ({record['skipped']})" for record in records if "skipped" in record)
+    return f"Not measured in this run: {', '.join(left_out)}.\n" if left_out else ""
 
 
 def _costs(records: list[Record]) -> str:
@@ -102,6 +119,24 @@ def _costs(records: list[Record]) -> str:
         "" if small is None else f"\nA small upload costs {small / 1000:.1f} ms of processor time in all processes.\n"
     )
     return "\n".join(lines) + "\n" + tail
+
+
+def with_two_workers(records: list[Record]) -> str:
+    """What two workers on all processors do, beside one on one processor."""
+    rows = [(case, "rate", " /s") for case in (*READING, "upload-small", "fresh")]
+    rows += [("install", "seconds", " s"), ("install-ten", "seconds", " s"), ("memory-load", "bytes", " MB")]
+    lines = []
+    for case, key, unit in rows:
+        one, two = (middle(records, case, server, key) for server in (OURS, TWO))
+        if one is not None and two is not None:
+            scale = 1e6 if key == "bytes" else 1
+            lines.append(f"| {case} | {_figure(one / scale, unit)} | {_figure(two / scale, unit)} |")
+    if not lines:
+        return ""
+    stale = middle(records, "fresh", TWO, "stale")
+    tail = "" if stale is None else f"\nStale answers right after publishing, with two workers: {stale:.0f}.\n"
+    heading = f"{ABOUT_TWO}\n\n| case | one worker | two workers |\n|---|---:|---:|\n"
+    return heading + "\n".join(lines) + "\n" + tail
 
 
 def beside_others(records: list[Record]) -> str:
@@ -153,5 +188,6 @@ def _how(sizes: Sizes) -> str:
         big=sizes.big,
         fat=sizes.fat / 1e6,
         tree=sizes.tree,
+        plenty=sizes.plenty,
         connections="32 connections, 4 for the large file",
     )

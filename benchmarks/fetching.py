@@ -6,7 +6,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 
 class Fetched(NamedTuple):
@@ -22,7 +22,11 @@ def fetch(url: str, headers: Mapping[str, str] | None = None) -> Fetched:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     try:
-        connection.request("GET", parts.path, headers={"Accept-Encoding": "identity", **(headers or {})})
+        connection.request(
+            "GET",
+            urlunsplit(("", "", parts.path, parts.query, "")),
+            headers={"Accept-Encoding": "identity", **(headers or {})},
+        )
         reply = connection.getresponse()
         return Fetched(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
     finally:

@@ -60,13 +60,13 @@ def files_of(base: str, project: str) -> set[str]:
         connection.close()
 
 
-def pairs(base: str, token: str, count: int, clients: int, findings: Findings) -> None:
-    """Publish and read, `count` times in all; ten files to a project."""
+def pairs(base: str, token: str, count: int, clients: int, findings: Findings, stem: str = "fresh") -> None:
+    """Publish and read, `count` times in all; ten files to a project, whose names begin with `stem`."""
 
     def one(client: int) -> None:
         there: set[str] = set()
         for number in range(count // clients):
-            project = f"fresh-{client}-{number // 10}"
+            project = f"{stem}-{client}-{number // 10}"
             if number % 10 == 0:
                 there = set()
             form = form_of(make_wheel(project, f"1.{number % 10}"))

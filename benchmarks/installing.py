@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.processes import LOAD_CPU, pinned
@@ -21,6 +22,20 @@ def install(scene: Scene) -> None:
         for server, (address, _) in scene.servers().items():
             seconds = install_once(f"{address}/simple/", scene.names.tree[0], scene.sizes.tree)
             scene.note("install", server, round=number, seconds=round(seconds, 4))
+    for number in range(scene.sizes.together):
+        for server, (address, _) in scene.servers().items():
+            seconds = _install_together(scene, f"{address}/simple/")
+            scene.note("install-ten", server, round=number, seconds=round(seconds, 4))
+
+
+def _install_together(scene: Scene, index: str) -> float:
+    """Seconds until the last of several that began at once is done."""
+    began, count = time.perf_counter(), scene.sizes.at_once
+    with ThreadPoolExecutor(count) as pool:
+        running = [pool.submit(install_once, index, scene.names.tree[0], scene.sizes.tree) for _ in range(count)]
+        for one in running:
+            one.result()
+    return time.perf_counter() - began
 
 
 def install_once(index: str, project: str, expected: int) -> float:

@@ -26,6 +26,8 @@ from benchmarks.publishing import Publisher, plain_form_of
 SECRET = "benchmark-secret-of-no-use-elsewhere"
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0
+FILL_SECONDS = 240.0
+"""How long a peer is filled; what it does not have by then is not asked of it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Running:
     root: str
     process: int
     publisher: Callable[[], Publisher] | None = field(default=None)
+    lacking: set[str] = field(default_factory=set)
+    """Projects that there was no time for."""
 
 
 def _devpi_prepare(setting: Setting, _wheels: Sequence[Wheel]) -> None:
@@ -202,14 +206,24 @@ def run_peer(peer: Peer, folder: Path, wheels: Sequence[Wheel], index: str) -> I
             address, user = f"{setting.address}{peer.upload}", peer.user
             running.publisher = lambda: Publisher(address, password, user)
         if running.publisher is not None and peer.name not in FILLED_BY_FOLDER:
-            with running.publisher() as publisher:
-                for wheel in wheels:
-                    publisher.publish(plain_form_of(wheel))
-            _await_shown(running, wheels)
+            taken = fill(running.publisher, wheels)
+            running.lacking = {wheel.project for wheel in wheels[taken:]}
+            _await_shown(running, wheels[:taken])
         yield running
     finally:
         _stop(process)
         shutil.rmtree(setting.folder, ignore_errors=True)
+
+
+def fill(open_publisher: Callable[[], Publisher], wheels: Sequence[Wheel], seconds: float = FILL_SECONDS) -> int:
+    """Upload in order for as long as there is time; returns how many it was."""
+    until = time.monotonic() + seconds
+    with open_publisher() as publisher:
+        for number, wheel in enumerate(wheels):
+            if time.monotonic() > until:
+                return number
+            publisher.publish(plain_form_of(wheel))
+    return len(wheels)
 
 
 def _await(setting: Setting, peer: Peer, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -31,12 +31,14 @@ def plot(found: Sequence[Finding]) -> str:
 
 
 def _bar(finding: Finding, top: int, scale: float) -> str:
-    length, limit = finding.figure * scale, LEFT + finding.budget.limit * scale
+    length = finding.figure * scale
+    limit = LEFT + (finding.budget.limit or 0) * scale
+    line = f'<line class="limit" x1="{limit:.1f}" x2="{limit:.1f}" y1="{top + 3}" y2="{top + 29}"/>'
     colour = "bar" if finding.met else "missed"
     label = escape(finding.budget.label.replace("`", ""))
     return (
         f'<text x="{LEFT - 10}" y="{top + 20}" text-anchor="end">{label}</text>'
         f'<rect class="{colour}" x="{LEFT}" y="{top + 6}" width="{length:.1f}" height="20" rx="3"/>'
-        f'<line class="limit" x1="{limit:.1f}" x2="{limit:.1f}" y1="{top + 3}" y2="{top + 29}"/>'
+        f"{'' if finding.budget.limit is None else line}"
         f'<text x="{max(LEFT + length, limit) + 6:.1f}" y="{top + 21}">{finding.figure:.2f}</text>\n'
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -68,6 +69,24 @@ def _ticks(process: int) -> int:
 def memory(process: int) -> int:
     """Bytes of a whole tree: its proportional set size (PSS), where what is shared counts once."""
     return sum(_pss(p) for p in tree(process))
+
+
+@contextmanager
+def watched(process: int) -> Iterator[list[int]]:
+    """The most memory of a whole tree meanwhile, as the one item of the list: looked at five times a second."""
+    most, over = [memory(process)], threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.2):
+            most[0] = max(most[0], memory(process))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        looking.join()
 
 
 def _pss(process: int) -> int:

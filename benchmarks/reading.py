@@ -44,6 +44,7 @@ CASES = (
     Case("not-found", "page", lambda _names: "there-is-no-such-project", 404, {"Accept": JSON}),
     Case("metadata", "metadata", _small),
     Case("file", "file", lambda names: names.fat, connections=4),
+    Case("range", "file", lambda names: names.fat, 206, {"Range": "bytes=100000-165535"}),
 )
 """All cases; `Accept-Encoding: gzip` is always sent, as installers do."""
 
@@ -64,16 +65,22 @@ def first_file(scene: Scene, project: str) -> str:
 
 
 def read(scene: Scene) -> None:
-    """Measure every case in every round on all servers."""
+    """Measure every case in every round on all servers, a reading node of ours among them."""
     with scene.reading_node():
-        for number in range(scene.sizes.rounds):
-            for case in CASES:
-                path = path_of(scene, case)
-                for server, (address, process) in scene.servers().items():
-                    _measure(scene, case, server, address + path, process, number)
+        read_in_turn(scene)
 
 
-def _measure(scene: Scene, case: Case, server: str, url: str, process: int, number: int) -> None:
+def read_in_turn(scene: Scene) -> None:
+    """Measure every case in every round on the servers there are."""
+    for number in range(scene.sizes.rounds):
+        for case in CASES:
+            path = path_of(scene, case)
+            for server, (address, process) in scene.servers().items():
+                measure(scene, case, server, address + path, process, number)
+
+
+def measure(scene: Scene, case: Case, server: str, url: str, process: int, number: int) -> None:
+    """One round of a case on a server, of which `process` is the first process."""
     headers = _headers(case, url)
     if number == 0 and scene.sizes.warm:
         load(url, headers, connections=case.connections, seconds=scene.sizes.warm)

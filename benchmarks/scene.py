@@ -24,6 +24,7 @@ from benchmarks.static import serve_tree, write_tree
 OURS = "packhouse"
 NGINX = "nginx"
 NODE = "packhouse-node"
+TWO = "packhouse, two workers"
 
 
 @dataclass
@@ -42,10 +43,17 @@ class Scene:
 
     peers: tuple[str, ...] = ()
     """The other indexes to measure; all of them when empty."""
+    plenty: Path | None = None
+    """A data folder filled by `load_catalogue`, if one was given."""
+    me: str = OURS
+    """What our server is called in findings: it may run with two workers."""
 
     def servers(self) -> dict[str, tuple[str, int]]:
-        """The address and the first process of each."""
-        found = {NGINX: (self.nginx, self.nginx_process), OURS: (self.ours.url, self.ours.process.pid)}
+        """The address and the first process of each; ours alone while it runs with two workers."""
+        ours = {self.me: (self.ours.url, self.ours.process.pid)}
+        if self.me == TWO:
+            return ours
+        found = {NGINX: (self.nginx, self.nginx_process), **ours}
         return found if self.node is None else found | {NODE: (self.node.url, self.node.process.pid)}
 
     def note(self, case: str, server: str, **found: Any) -> None:
@@ -84,6 +92,18 @@ class Scene:
         """Start our server on its folder, on the servers' processor."""
         self.ours = start_pinned(self.ours.data, *options, ready=ready)
 
+    @contextmanager
+    def two_workers(self) -> Iterator[None]:
+        """Meanwhile our server runs with two workers, on all processors."""
+        self.stop_ours()
+        self.me, self.ours = TWO, start(self.ours.data, "--workers", "2", fresh=True)
+        try:
+            yield
+        finally:
+            self.me = OURS
+            self.stop_ours()
+            self.start_ours()
+
 
 def start_pinned(data: Path, *options: str, ready: bool = True) -> Server:
     """Our server with one worker on the servers' processor."""
@@ -92,11 +112,13 @@ def start_pinned(data: Path, *options: str, ready: bool = True) -> Server:
 
 
 @contextmanager
-def set_up(sizes: Sizes, folder: Path, table: Path | None, peers: tuple[str, ...] = ()) -> Iterator[Scene]:
+def set_up(
+    sizes: Sizes, folder: Path, table: Path | None, peers: tuple[str, ...] = (), plenty: Path | None = None
+) -> Iterator[Scene]:
     """Start and fill our server, copy what it serves into a tree, start nginx on that; stop both in the end."""
     names = choose_names(sizes, table)
     ours = start_pinned(folder / "data")
-    scene = Scene(sizes, names, folder, ours, "", "", 0, peers=peers)
+    scene = Scene(sizes, names, folder, ours, "", "", 0, peers=peers, plenty=plenty)
     try:
         scene.token = ours.make_token(ours.make_user(admin=True))
         fill(scene)

@@ -25,6 +25,13 @@ class Sizes:
     installs: int = 5
     starts: int = 5
     idle: float = 3.0  # before memory is read
+    at_once: int = 10  # installations
+    together: int = 3  # rounds of them
+    huge: int = 1_000_000_000
+    pairs: int = 2000  # of an upload and the read after it
+    plenty: int = 1000  # projects of the folder that is filled when none is given
+    largest: int = 43_145  # files of its largest one
+    root: int = 800_000  # projects from which its root index is measured
 
 
 TINY = Sizes(
@@ -43,4 +50,11 @@ TINY = Sizes(
     installs=1,
     starts=1,
     idle=0.1,
+    at_once=2,
+    together=1,
+    huge=3_000_000,
+    pairs=8,
+    plenty=3,
+    largest=30,
+    root=0,
 )

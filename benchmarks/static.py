@@ -43,16 +43,17 @@ SERVER = """
 def write_tree(base: str, projects: Iterable[str], folder: Path) -> None:
     """Fetch the root page, the pages of the projects, their files and `.metadata` from a server into a folder."""
     for form, kind in FORMS.items():
-        _write_page(f"{base}/simple/", kind, folder / "simple" / f"index.{form}")
+        write_page(f"{base}/simple/", kind, folder / "simple" / f"index.{form}")
     for project in projects:
         page = f"{base}/simple/{project}/"
         for form, kind in FORMS.items():
-            _write_page(page, kind, folder / "simple" / project / f"index.{form}")
+            write_page(page, kind, folder / "simple" / project / f"index.{form}")
         for file in json.loads(fetch(page, {"Accept": JSON}).body)["files"]:
             _write_file(urljoin(page, file["url"]), folder, file)
 
 
-def _write_page(page: str, kind: str, file: Path) -> None:
+def write_page(page: str, kind: str, file: Path) -> None:
+    """Fetch a page as one media type, as it is and in gzip."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(fetch(page, {"Accept": kind}).body)
     packed = fetch(page, {"Accept": kind, "Accept-Encoding": "gzip"})

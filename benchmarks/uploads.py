@@ -8,9 +8,9 @@ import os
 import time
 from pathlib import Path
 
-from benchmarks.corpus import make_wheel
-from benchmarks.processes import SERVER_CPU, cpu_time, pinned
-from benchmarks.publishing import form_of
+from benchmarks.corpus import make_wheel, write_wheel
+from benchmarks.processes import SERVER_CPU, cpu_time, memory, pinned, watched
+from benchmarks.publishing import Publisher, ends_of_form, form_of
 from benchmarks.scene import OURS, Scene
 
 LOOP = "loop"
@@ -18,21 +18,23 @@ CHUNK = 1024 * 1024
 
 
 def upload(scene: Scene) -> None:
-    """Measure both kinds in every round, the large ones in turn with the loop."""
+    """Measure both kinds in every round, the large ones in turn with the loop; then one of a gigabyte."""
     for number in range(scene.sizes.rounds):
-        _small(scene, number)
+        upload_small(scene, number)
         for turn in range(scene.sizes.large_uploads):
             _large(scene, f"{number}.{turn}")
+    _huge(scene)
 
 
-def _small(scene: Scene, number: int) -> None:
+def upload_small(scene: Scene, number: int) -> None:
     """New wheels, ten releases a project."""
     count = scene.sizes.uploads
-    forms = [form_of(make_wheel(f"small-{number}-{n // 10}", f"1.{n % 10}")) for n in range(count)]
+    stem = "few" if scene.me == OURS else "many"
+    forms = [form_of(make_wheel(f"{stem}-{number}-{n // 10}", f"1.{n % 10}")) for n in range(count)]
     before = cpu_time(scene.ours.process.pid)
     seconds = scene.publish(forms)
     spent = cpu_time(scene.ours.process.pid) - before
-    scene.note("upload-small", OURS, round=number, rate=round(count / seconds, 2), cpu_us=round(spent / count))
+    scene.note("upload-small", scene.me, round=number, rate=round(count / seconds, 2), cpu_us=round(spent / count))
 
 
 def _large(scene: Scene, turn: str) -> None:
@@ -45,6 +47,22 @@ def _large(scene: Scene, turn: str) -> None:
     scene.note("upload-large", OURS, round=turn, rate=round(megabytes / seconds, 2))
     source.unlink()
     target.unlink()
+
+
+def _huge(scene: Scene) -> None:
+    """A wheel that nobody has in memory, and how much the server grows meanwhile."""
+    wheel, file, sha256 = write_wheel(scene.folder, "huge-wheel", "1.0", scene.sizes.huge)
+    megabytes, target = file.stat().st_size / 1e6, scene.folder / "huge-copy"
+    scene.note("upload-huge", LOOP, rate=round(megabytes / _keep(file, target), 2))
+    target.unlink()
+    time.sleep(scene.sizes.idle)
+    before = memory(scene.ours.process.pid)
+    with Publisher(f"{scene.ours.url}/legacy/", scene.token) as publisher, watched(scene.ours.process.pid) as most:
+        began = time.perf_counter()
+        publisher.publish_file(file, *ends_of_form(wheel, sha256))
+        seconds = time.perf_counter() - began
+    scene.note("upload-huge", OURS, rate=round(megabytes / seconds, 2), grown=max(0, most[0] - before))
+    file.unlink()
 
 
 def _keep(source: Path, target: Path) -> float:
