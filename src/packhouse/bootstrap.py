@@ -163,6 +163,7 @@ def preload() -> None:
     from django.template import engines
     from django.urls import get_resolver, reverse
 
+    import packhouse.edge.direct
     import packhouse.edge.edge
     import packhouse.edge.server
     import packhouse.jobs.worker  # noqa: F401
@@ -313,23 +314,9 @@ def work(stock: Resources, place: Place, *, edge: bool, front: Front | None = No
 
 def work_at_node(settings: Settings, origin: RemoteOrigin, place: Place) -> None:
     """Be a worker of a reading node."""
-    from packhouse.edge import direct
-    from packhouse.edge.edge import make_edge
-    from packhouse.site.edge_numbers import carry
-    from packhouse.web.metrics import edge_answered
-    from packhouse.web.reading import edge_secret
-
     stock = resources(settings)
     counts = count_downloads(stock)
-    made = make_edge(settings, origin, edge_secret(), tally=stock.tally, is_node=True)
-    carry(made.answered, edge_answered)
-    direct.run(
-        made,
-        number=place.number,
-        listener=place.listener,
-        pipe=place.pipe,
-        connections=settings.max_connections,
-    )
+    work_at_edge(stock, place, origin=origin)
     counts.finish()
 
 
@@ -345,9 +332,11 @@ def count_downloads(stock: Resources) -> DownloadCounts:
     return counts
 
 
-def work_at_edge(stock: Resources, place: Place, front: Front | None = None) -> None:
-    """Be a worker with the edge in front of the origin, behind nginx or not."""
-    from packhouse.edge import server
+def work_at_edge(
+    stock: Resources, place: Place, front: Front | None = None, *, origin: RemoteOrigin | None = None
+) -> None:
+    """Be a worker with the edge in front of the origin, or of one elsewhere, behind nginx or not."""
+    from packhouse.edge import direct, server
     from packhouse.edge.edge import make_edge
     from packhouse.site.edge_numbers import carry
     from packhouse.site.wsgi import application
@@ -355,9 +344,18 @@ def work_at_edge(stock: Resources, place: Place, front: Front | None = None) -> 
     from packhouse.web.reading import edge_secret
 
     settings = stock.settings
-    made = make_edge(settings, application(), edge_secret(), front, stock.tally, nursery=stock.nursery)
+    remote = origin is not None
+    made = make_edge(
+        settings,
+        origin or application(),
+        edge_secret(),
+        front,
+        stock.tally,
+        nursery=None if remote else stock.nursery,
+        is_node=remote,
+    )
     carry(made.answered, edge_answered)
-    server.run(
+    (direct if remote else server).run(
         made,
         number=place.number,
         listener=place.listener,

@@ -19,6 +19,12 @@ SOURCES = HERE.parents[1] / "src"
 Start = Callable[..., Server]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long is asked of each server, but not of a node as well: there it is the same one."""
+    again = [item for item in items if "[node" in item.name and item.get_closest_marker("slow")]
+    items[:] = [item for item in items if item not in again]
+
+
 def start_server(*options: str, script: str = "toy_server.py", limit: int | None = None) -> Server:
     """Start a worker as a process of its own, with at most `limit` descriptors, and wait until it listens."""
     limited = [] if limit is None else ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "limited"]

@@ -412,3 +412,75 @@ def test_what_the_origin_did_not_hand_over_is_its_own_to_send(world: World) -> N
     assert asked.watch.replaced(404, error_headers(13)) is None
     assert asked.watch.replaced(200, (("content-length", "5"),)) is None
     assert asked.watch.replaced(200, (("x-packhouse-blob", "../../etc/passwd"), ("x-packhouse-size", "1"))) is None
+
+
+class Known:
+    """Requests that a server knows again by their headers."""
+
+    def __init__(self, world: World, **headers: str) -> None:
+        self._world = world
+        self._items = [(name.replace("_", "-"), value) for name, value in headers.items()]
+
+    def again(self, path: str, method: str = "GET", query: str = "") -> Reply | None:
+        return self._world.reading.again(self._request(path, method, query))
+
+    def answer(self, path: str, method: str = "GET", query: str = "") -> Reply | Miss | None:
+        return self._world.reading.answer(self._request(path, method, query))
+
+    def _request(self, path: str, method: str, query: str) -> Request:
+        return Request(method, path, query, self._items, known=self)
+
+
+def test_the_very_same_request_gets_the_very_same_reply_until_something_is_committed(world: World) -> None:
+    world.page()
+    known = Known(world, accept=JSON)
+    path = "/simple/foo/"
+    assert known.again(path) is None
+    known.answer(path)  # into the memory
+    first = known.answer(path)
+    assert isinstance(first, Reply)
+    assert known.again(path) == first == known.answer(path)
+    world.page("other", serial=8)
+    assert known.again(path) is None
+    known.answer(path)
+    second = known.answer(path)
+    assert isinstance(second, Reply)
+    assert second.body != first.body
+    assert known.again(path) == second
+
+
+def test_a_commit_elsewhere_takes_a_look_and_then_it_is_the_same_again(world: World) -> None:
+    world.page()
+    known = Known(world, accept=JSON)
+    found = [known.answer("/simple/foo/") for _ in range(2)]
+    world.page(project="bar", serial=9)
+    assert known.again("/simple/foo/") is None
+    assert known.answer("/simple/foo/") == found[1] == known.again("/simple/foo/")
+
+
+def test_only_plain_public_gets_are_answered_again(world: World) -> None:
+    world.page()
+    world.page(project="closed", audience="a")
+    world.page(project="passing", valid_until=world.now + 60)
+    known, other = Known(world, accept=JSON), Known(world, accept="text/html")
+    for path in ("/simple/foo/", "/simple/closed/", "/simple/passing/", "/simple/none/"):
+        for _ in range(3):
+            known.answer(path)
+            known.answer(path, method="HEAD")
+    assert known.again("/simple/foo/") is not None
+    assert known.again("/simple/foo/", method="HEAD") is None
+    assert known.again("/simple/foo/", query="format=json") is None
+    assert other.again("/simple/foo/") is None
+    assert [known.again(f"/simple/{name}/") for name in ("closed", "passing", "none")] == [None] * 3
+
+
+def test_a_304_is_answered_again_while_its_tag_is_the_pages(world: World) -> None:
+    world.page()
+    tag = dict(world.reply("/simple/foo/", accept=JSON).headers)["etag"]
+    known = Known(world, accept=JSON, if_none_match=tag)
+    for _ in range(3):
+        assert known.answer("/simple/foo/").status == 304  # type: ignore[union-attr]
+    assert known.again("/simple/foo/").status == 304  # type: ignore[union-attr]
+    world.page("other", serial=8)
+    assert known.again("/simple/foo/") is None
+    assert known.answer("/simple/foo/").status == 200  # type: ignore[union-attr]

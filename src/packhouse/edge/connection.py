@@ -147,6 +147,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._wake()
         self._go_on()
+        self._pace()
 
     def connection_lost(self, error: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -163,6 +164,11 @@ class Connection(asyncio.Protocol):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop of the server."""
         return self._host.loop
+
+    @property
+    def thread(self) -> int:
+        """The thread of the loop."""
+        return self._host.thread
 
     def call(self, what: Callable[..., None], *arguments: object) -> None:
         """Have something done in the event loop: at once there, soon from elsewhere."""
@@ -195,9 +201,16 @@ class Connection(asyncio.Protocol):
             self._take_body(data)
             return
         self._ahead += data
-        if self._exchange is not None and len(self._ahead) > AHEAD:
-            self._transport.pause_reading()
         self._go_on()
+        self._pace()
+
+    def _pace(self) -> None:
+        """Leave what comes in the kernel while enough of it was taken; a body has a pace of its own."""
+        if self._state == OPEN and self._message is None:
+            if len(self._ahead) > AHEAD:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
 
     def _go_on(self) -> None:
         """Look for requests in what was taken, unless one is under way."""
@@ -258,31 +271,30 @@ class Connection(asyncio.Protocol):
     def _begin_body(self, exchange: DirectExchange) -> None:
         ahead, self._ahead = self._ahead, b""
         self._transport.pause_reading()
-        exchange.incoming = Incoming()
         headers = exchange.request.headers
-        exchange.left = None if "transfer-encoding" in headers else int(headers["content-length"])
-        exchange.expects = "100-continue" in headers.get("expect", "").lower() and not ahead
+        left = None if "transfer-encoding" in headers else int(headers["content-length"])
+        exchange.incoming = Incoming(left, "100-continue" in headers.get("expect", "").lower() and not ahead)
         if ahead:
             self._take_body(ahead)
 
     def _take_body(self, data: bytes) -> None:
-        exchange, message = self._exchange, self._message
-        if exchange is None or message is None or exchange.incoming is None or exchange.incoming.error is not None:
+        message, incoming = self._message, None if self._exchange is None else self._exchange.incoming
+        if message is None or incoming is None or incoming.error is not None:
             return
-        length = exchange.left
-        if length is not None and len(data) > length:
-            data, self._ahead = data[:length], data[length:]
+        left = incoming.left
+        if left is not None and len(data) > left:
+            data, self._ahead = data[:left], data[left:]
         try:
             pieces = message.feed_body(data)
         except FaultyError:
             self._closes = True
             self._fail_body("The body is not sound.")
             return
-        if length is not None:
-            exchange.left = length - len(data)
+        if left is not None:
+            incoming.left = left - len(data)
         self._closes = self._closes or message.excess
-        exchange.incoming.give(pieces, ended=message.ended)
-        if exchange.incoming.size > AHEAD or message.ended:
+        incoming.give(pieces, ended=message.ended)
+        if incoming.size > AHEAD or message.ended:
             self._transport.pause_reading()
 
     def _fail_body(self, why: str) -> None:
@@ -293,8 +305,8 @@ class Connection(asyncio.Protocol):
         """Somebody waits for more of the body."""
         if exchange is not self._exchange or self._state != OPEN:
             return
-        if exchange.expects:
-            exchange.expects = False
+        if exchange.incoming is not None and exchange.incoming.expects:
+            exchange.incoming.expects = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._transport.resume_reading()
 
@@ -308,28 +320,25 @@ class Connection(asyncio.Protocol):
         status, headers, body = reply
         bodiless = exchange.request.method == "HEAD" or status in BODILESS
         length = len(body) if isinstance(body, bytes) else 0 if body is None else body.end - body.start
-        head = self._head(status, headers, None if body is None and bodiless else length)
+        head, end = self._head(status, headers, None if body is None and bodiless else length)
         if bodiless or not length:
-            self._transport.write(head)
+            self._transport.write(head + end)
         elif isinstance(body, bytes):
-            self._write_both(head, body)
+            if length <= JOINED:
+                self._transport.write(b"".join((head, end, body)))
+            else:
+                self._transport.writelines((head + end, body))
         elif isinstance(body, FileRange):  # a node has no files that are still being fetched
-            self._send_file(head, body)
+            self._send_file(head + end, body)
             return
         self._finish()
 
-    def _head(self, status: int, headers: Headers | list[tuple[str, str]], length: int | None) -> bytes:
+    def _head(self, status: int, headers: Headers | list[tuple[str, str]], length: int | None) -> tuple[bytes, bytes]:
         head, closes = self._host.heads.of_reply(status, headers, length)
         unread = self._message is not None and not self._message.ended
         if closes or unread or self._host.draining:
             self._closes = True
-        return head + (self._host.ending if self._closes else self._host.kept)
-
-    def _write_both(self, head: bytes, body: bytes) -> None:
-        if len(body) <= JOINED:
-            self._transport.write(head + body)
-        else:
-            self._transport.writelines((head, body))
+        return head, self._host.ending if self._closes else self._host.kept
 
     def _send_file(self, head: bytes, body: FileRange) -> None:
         self._transfer = Transfer(self._host.loop, self._transport, head, body, self._sent_file)
@@ -348,7 +357,7 @@ class Connection(asyncio.Protocol):
         """Send the head of a reply whose bytes follow by `put`."""
         if exchange is self._exchange and not exchange.answered and self._state == OPEN:
             exchange.answered = True
-            self._transport.write(self._head(status, headers, None))
+            self._transport.write(b"".join(self._head(status, headers, None)))
 
     async def put(self, exchange: DirectExchange, chunk: bytes) -> None:
         """Send bytes of such a reply; waits while the client is slow. Raises ClientGoneError."""
@@ -379,12 +388,12 @@ class Connection(asyncio.Protocol):
         if self._closes:
             self._close()
             return
-        if self._message is not None or self._ahead:
-            self._transport.resume_reading()
+        paced = self._message is not None or self._ahead
         self._exchange = self._message = None
         self._since = self._host.now
-        if self._ahead and not self._handling:
+        if paced and not self._handling:
             self._go_on()
+            self._pace()
 
     # --- the end
 

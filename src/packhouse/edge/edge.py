@@ -87,6 +87,11 @@ class Edge:
                 self._reply(exchange, admitted)
                 return
             exchange = admitted
+        if exchange.request.known is not None and not self._draining and self._reading is not None:
+            again = self._reading.again(exchange.request)  # what was within the limits then is so now
+            if again is not None:
+                self._reply(exchange, again)
+                return
         refusal = self._limits.refusal(exchange.request)
         if refusal is not None:
             self._reply(exchange, refusal)

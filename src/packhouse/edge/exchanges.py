@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from packhouse.domain.headers import Headers
@@ -22,20 +23,21 @@ SEND_SECONDS = 60.0
 class DirectExchange:
     """An exchange of a connection. Without a body it has ended from the beginning."""
 
-    __slots__ = ("_connection", "answered", "expects", "incoming", "left", "request")
+    __slots__ = ("_connection", "answered", "incoming", "request")
 
     def __init__(self, connection: Connection, request: Request) -> None:
         self.request = request
         self.answered = False
-        self.expects = False
         self.incoming: Incoming | None = None
-        self.left: int | None = None
-        """Bytes of the body that are still to come; None when only their framing can tell."""
         self._connection = connection
 
     def reply(self, reply: Reply) -> None:
         """See `Exchange.reply`."""
-        self._connection.call(self._connection.send, self, reply)
+        connection = self._connection
+        if get_ident() == connection.thread:
+            connection.send(self, reply)
+        else:
+            connection.loop.call_soon_threadsafe(connection.send, self, reply)
 
     def stream(self, status: int, headers: Headers) -> StreamSink:
         """See `Exchange.stream`."""
@@ -54,9 +56,12 @@ class DirectExchange:
 class Incoming:
     """The pieces of a body that have come and that nobody has taken yet."""
 
-    __slots__ = ("_pieces", "_waiter", "ended", "error", "size")
+    __slots__ = ("_pieces", "_waiter", "ended", "error", "expects", "left", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, left: int | None, expects: bool) -> None:
+        """`left` bytes are to come, None: their framing tells; `expects` a word that it may be sent."""
+        self.left = left
+        self.expects = expects
         self._pieces: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self.size = 0

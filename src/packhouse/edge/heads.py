@@ -146,7 +146,7 @@ class Heads:
         line, block = self._lines.get(data[: at - 2]), self._blocks.get(data[at:])
         if line is None or block is None:
             return None
-        return Request(line.method, line.path, line.query, block.items, None, peer, block.headers)
+        return Request(line.method, line.path, line.query, block.items, None, peer, headers=block.headers, known=block)
 
     def read(self, head: bytes, peer: Peer) -> tuple[Request, Message | None, bool]:
         """The request of a whole head, what reads its body (None without), whether to close after it.

@@ -33,10 +33,11 @@ class Request:
 
     `path` is percent-decoded (what is not UTF-8 as U+FFFD), `query` raw without "?"; `items` are all headers with
     their names in lower case, `headers` the same by name, repeated ones joined; `authority` is that of an
-    absolute-form target, else "".
+    absolute-form target, else "". `known` is one and the same object for all requests that have just these headers,
+    where the server knows that they have.
     """
 
-    __slots__ = ("authority", "headers", "items", "method", "path", "peer", "query")
+    __slots__ = ("authority", "headers", "items", "known", "method", "path", "peer", "query")
 
     def __init__(
         self,
@@ -46,7 +47,9 @@ class Request:
         items: list[tuple[str, str]],
         authority: str | None = None,
         peer: Peer = Direct(),  # noqa: B008 - it can't be changed
+        *,
         headers: dict[str, str] | None = None,
+        known: object = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -59,6 +62,7 @@ class Request:
         self.headers = headers
         self.authority = authority
         self.peer = peer
+        self.known = known
 
 
 def _joined(items: list[tuple[str, str]]) -> dict[str, str]:

@@ -65,6 +65,15 @@ class Hot(NamedTuple):
     ready: Ready
 
 
+class Again(NamedTuple):
+    """What a page was answered with to headers that a server knows again; `known` lives on, so its id is its own."""
+
+    known: object
+    entry: Entry[Kept]
+    page: Page
+    reply: Reply
+
+
 Kept = Page | KeptFile | Unknown | Allowed
 
 
@@ -103,7 +112,27 @@ class Reading:
         self._access: int | None = None
         self._evictions = 0
         self._hot: dict[tuple[str, str | None, str | None], Hot] = {}
+        self._again: dict[tuple[str, int], Again] = {}
         self._lock = threading.RLock()
+
+    def again(self, request: Request) -> Reply | None:
+        """The reply that the very same request got before, when it is still the one; None: `answer` it."""
+        found = self._again.get((request.path, id(request.known)))
+        if found is None or request.query or request.method != "GET":
+            return None
+        _, entry, page, reply = found
+        with self._lock:
+            try:
+                if self._reader.moved():
+                    self._tick += 1
+                    self._access = None
+            except PackhouseError:
+                return None
+            if entry.tick != self._tick or entry.value is not page:
+                return None
+            if entry.uses < MOST_USES:
+                entry.uses += 1
+        return reply
 
     def answer(self, request: Request) -> Reply | Miss | None:
         """The reply, or a Miss to hand over, or None for what is none of our business."""
@@ -196,8 +225,14 @@ class Reading:
             entry.uses += 1
         conditional = "if-none-match" in headers or "if-modified-since" in headers
         if conditional and not_modified(headers, ready.etag, page.modified, self._clock()):
-            return Reply(304, ready.not_modified)
-        return Reply(200, ready.headers, None if request.method == "HEAD" else ready.body)
+            reply = Reply(304, ready.not_modified)
+        else:
+            reply = Reply(200, ready.headers, None if request.method == "HEAD" else ready.body)
+        if request.known is not None and request.method == "GET":
+            if len(self._again) >= MOST_HOT:
+                self._again.clear()
+            self._again[request.path, id(request.known)] = Again(request.known, entry, page, reply)
+        return reply
 
     def _heat(self, request: Request, target: PageTarget, page: Page, representation: Representation) -> None:
         """Remember the short way to a page that anybody may read at any time."""
@@ -206,6 +241,7 @@ class Reading:
             return
         if len(self._hot) >= MOST_HOT or self._memory.evictions != self._evictions:
             self._hot.clear()  # nothing that was pushed out of the memory may live on here
+            self._again.clear()
             self._evictions = self._memory.evictions
         headers = request.headers
         accept_encoding = headers.get("accept-encoding")
