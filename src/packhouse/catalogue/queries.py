@@ -88,13 +88,15 @@ def project_facts(
 
     Policy has not judged it: see `services.serving`.
 
+    Without an index (""): what stands in any of them, each file once, as those who manage it see it.
+
     Core metadata of all files comes along, descriptions do not: see `with_description`.
     """
     status, _reason = listings.status_of(project.pk, as_of)
     hidden = status is Status.QUARANTINED and not even_quarantined
     rows = [] if hidden else list(_placed(index, project, as_of))
     by_release: dict[str, list[FileFacts]] = {}
-    for row in rows:
+    for row in {row["file__filename"]: row for row in rows}.values():
         by_release.setdefault(row["file__release__version"], []).append(_file(row))
     releases = tuple(
         ReleaseFacts(version=version, files=tuple(sorted(files, key=lambda file: file.filename)))
@@ -116,8 +118,9 @@ _FIELDS = _names(
 
 
 def _placed(index: str, project: Project, as_of: AsOf | None) -> Iterable[dict[str, Any]]:
+    where = {"index__name": index} if index else {}
     rows: Iterable[dict[str, Any]] = (
-        Placement.objects.filter(_held("", as_of), index__name=index, project=project, file__purged_serial=None)
+        Placement.objects.filter(_held("", as_of), **where, project=project, file__purged_serial=None)
         .annotate(yanked=Max("file__yanks__reason", filter=_held("file__yanks__", as_of)))
         .values("yanked", *(f"file__{name}" for name in _FIELDS))
     )

@@ -25,6 +25,7 @@ COMMANDS = {
     "promote": "Place the release P==V, which one index serves, in another one too: the same files.",
     "status": "Set the status of PROJECT: an archived one takes no uploads, a quarantined one shows no files.",
     "index": "Make and show indexes, set their rules, and say who may read them.",
+    "apply": "Make the indexes what FILE (TOML, - for standard input) declares: readers, layers, rules.",
     "explain": "Say what an index shows of the project NAME, and why.",
     "snapshot": "Name states of indexes, compare them, and go back to one.",
     "upstream": "Show and change the indexes that are pulled through, and the names they are never asked about.",

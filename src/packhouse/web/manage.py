@@ -23,11 +23,11 @@ from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import Action, Identity, ProjectRole, may
 from packhouse.domain.project_json import FileFacts, ReleaseFacts
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access, collaborators, people, releases
+from packhouse.services import access, collaborators, people, promoting, releases
 from packhouse.services import projects as services
-from packhouse.services.indexes import MAIN
+from packhouse.services.indexes import MAIN, list_indexes
 from packhouse.web import resources
-from packhouse.web.manage_forms import InvitationForm, StatusForm, TypedNameForm, YankForm
+from packhouse.web.manage_forms import InvitationForm, PromotionForm, StatusForm, TypedNameForm, UndoForm, YankForm
 from packhouse.web.project_tables import (
     FILES,
     OWN_PROJECTS,
@@ -42,6 +42,8 @@ from packhouse.web.reading import web_identity
 from packhouse.web.tables import Row
 
 _ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING})
+_BY_RULE = frozenset({"file-too-new", "file-denied", "file-not-allowed", "file-held", "project-quarantined"})
+"""Refusals by a rule of what is served, which a promotion is told in its form too."""
 """Refusals that are told in the form they answer."""
 
 
@@ -92,7 +94,7 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
     if request.method == "POST" and _did(form, lambda: _set_status(identity, found, form)):
         messages.success(request, f"{found.display_name} is {form.cleaned_data['status']} now.")
         return redirect("manage-project", found.name)
-    facts = queries.project_facts(home_of(found), found, even_quarantined=True)
+    facts = queries.project_facts("", found, even_quarantined=True)
     context = _base(found, owner=owner) | {
         "releases": OWN_RELEASES.show(release_rows(facts.releases), request.GET),
         "form": form if owner else None,
@@ -110,10 +112,20 @@ def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
     """`/manage/project/<name>/release/<version>/`: its files; yank and unyank."""
     found, identity, owner = _managed(request, name)
     shown = _release_of(found, version)
-    form = YankForm(request.POST or None)
-    if request.method == "POST" and _did(form, lambda: _yank(request, identity, found, shown, form)):
+    sent = request.POST.get("action", "")
+    form = YankForm(request.POST if sent in {"yank", "unyank"} else None)
+    promotion = PromotionForm(request.POST if sent == "promote" else None, offered=_readable(identity))
+    acts: dict[str, tuple[Form, Callable[[], None]]] = {
+        "promote": (promotion, lambda: _promote(request, identity, found, shown, promotion)),
+        "undo": (UndoForm(request.POST), lambda: _undo(request, identity)),
+    }
+    chosen, act = acts.get(sent, (form, lambda: _yank(request, identity, found, shown, form)))
+    if request.method == "POST" and _did(chosen, act):
         return redirect("manage-release", found.name, shown.version)
+    told = promoting.promotions_of(found) if owner else []
     context = _base(found, owner=owner) | {
+        "promotion": promotion if owner and len(promotion.offered) > 1 else None,
+        "promotions": [one for one in told if one.version == shown.version],
         "release": release_row(shown) | {"yanked": shown.yanked},
         "files": FILES.show([_file_row(found, shown, file, owner=owner) for file in shown.files], request.GET),
         "form": form,
@@ -122,8 +134,36 @@ def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
     return TemplateResponse(request, "manage/release.html", context)
 
 
+def _readable(identity: Identity) -> list[str]:
+    """The indexes that somebody may read."""
+    return [
+        index.name
+        for index in list_indexes()
+        if may(identity, Action.READ, index=access.right_on(identity, index)).allowed
+    ]
+
+
+def _promote(
+    request: HttpRequest, identity: Identity, found: Project, shown: ReleaseFacts, form: PromotionForm
+) -> None:
+    said = form.cleaned_data
+    done = promoting.promote(
+        identity, found.name, shown.version, said["source"], said["target"], reason=said["why"], clock=clock()
+    )
+    what = f"{found.display_name} {shown.version}"
+    words = f"{what} is in {said['target']} now." if done.serial else f"{what} is in {said['target']} already."
+    messages.success(request, words)
+
+
+def _undo(request: HttpRequest, identity: Identity) -> None:
+    """Take back the promotion whose button was pressed."""
+    serial = request.POST.get("serial", "")
+    promoting.undo(identity, int(serial) if serial.isdecimal() and len(serial) < 19 else 0, clock=clock())
+    messages.success(request, "The promotion is taken back.")
+
+
 def _release_of(found: Project, version: str) -> ReleaseFacts:
-    return release_of(found, queries.project_facts(home_of(found), found, even_quarantined=True), version)
+    return release_of(found, queries.project_facts("", found, even_quarantined=True), version)
 
 
 def _yank(request: HttpRequest, identity: Identity, found: Project, shown: ReleaseFacts, form: Form) -> None:
@@ -313,7 +353,7 @@ def _did(form: Form, act: Callable[[], object]) -> bool:
     try:
         act()
     except PackhouseError as error:
-        if error.kind not in _ANSWERED:
+        if error.kind not in _ANSWERED and error.code not in _BY_RULE:
             raise
         form.add_error(None, error.message)
         return False
@@ -328,21 +368,13 @@ def find(name: str) -> Project:
     return found
 
 
-def home_of(found: Project) -> str:
-    """The index whose files of a project are managed: `main` where it stands there, else the first it stood in."""
-    if queries.find_project(MAIN, found.name) is not None:
-        return MAIN
-    standing = found.placements.filter(to_serial=None).order_by("pk").values_list("index__name", flat=True)
-    return standing.first() or MAIN
-
-
 def _managed(request: HttpRequest, name: str, action: Action = Action.YANK) -> tuple[Project, Identity, bool]:
     """The project, who manages it, and whether as an owner (or administrator); raises for anybody else."""
     found = find(name)
     identity = web_identity(request)
     right = access.project_right(identity, found.name)
     verdict = may(identity, action, project=right)
-    if not verdict.allowed and home_of(found) != MAIN:
+    if not verdict.allowed and queries.find_project(MAIN, found.name) is None:
         raise missing_project(name)  # a name that only other indexes have is nobody else's to know
     verdict.demand()
     return found, identity, may(identity, Action.DELETE, project=right).allowed

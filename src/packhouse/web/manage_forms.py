@@ -46,6 +46,28 @@ class YankForm(forms.Form):
     )
 
 
+class PromotionForm(forms.Form):
+    """From which index into which, and why."""
+
+    source = forms.ChoiceField(label="From")
+    target = forms.ChoiceField(label="To")
+    why = forms.CharField(label="Why", required=False, max_length=MAX_REASON, help_text="The journal keeps it.")
+
+    def __init__(self, *args: Any, offered: list[str], **kwargs: Any) -> None:
+        """`offered`: the indexes to choose from."""
+        super().__init__(*args, **kwargs)
+        self.offered = offered
+        for name in ("source", "target"):
+            field = self.fields[name]
+            if isinstance(field, forms.ChoiceField):
+                field.choices = [(index, index) for index in offered]
+        self.fields["target"].initial = offered[-1] if offered else ""
+
+
+class UndoForm(forms.Form):
+    """A promotion to take back; its serial comes from a button."""
+
+
 class InvitationForm(forms.Form):
     """Whom to invite, and as what."""
 

@@ -25,6 +25,7 @@ from packhouse.web import (
     pictures,
     projects,
     simple,
+    snapshots_page,
     statistics,
     table_files,
     well_known,
@@ -148,6 +149,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route("admin/indexes/", administration.index_list, action=Action.ADMINISTER, name="admin-indexes", methods=FORM),
     route(
         "admin/index/<str:name>/", administration.index_page, action=Action.ADMINISTER, name="admin-index", methods=FORM
+    ),
+    route(
+        "admin/index/<str:name>/snapshots/",
+        snapshots_page.snapshot_list,
+        action=Action.ADMINISTER,
+        name="admin-snapshots",
+        methods=FORM,
+    ),
+    route(
+        "admin/index/<str:name>/rollback/",
+        snapshots_page.rollback,
+        action=Action.ADMINISTER,
+        name="admin-rollback",
+        methods=FORM,
     ),
     # what programs read of every index by its name
     *index_routes(_INDEX),

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Indexes as a file declares them: a plan, all or nothing, and nothing more the second time."""
+
+from __future__ import annotations
+
+import pytest
+from tests.infra.clock import TickingClock
+
+from packhouse.catalogue.models import Index, JournalEntry, User
+from packhouse.domain.permissions import ReadMode
+from packhouse.errors import Kind, PackhouseError
+from packhouse.services import access, applying, indexes
+from packhouse.services.journal import COMMAND, last_serial
+
+pytestmark = pytest.mark.django_db
+
+DECLARED = """
+[index.prod]
+read = "closed"
+readers = ["alice"]
+layers = ["own", "index:staging"]
+
+[index.prod.rules]
+minimum_age = "7d"
+minimum_age_exempt = ["Acme-*", "foo<2"]
+allow_direct_urls = false
+closes_after_days = 30
+
+[index.staging]
+read = "signed-in"
+"""
+
+
+def lines(text: str, clock: TickingClock) -> list[str]:
+    return [step.line for step in applying.plan(applying.read_file(text), clock)]
+
+
+def done(text: str, clock: TickingClock) -> int:
+    return applying.apply(COMMAND, applying.read_file(text), lines(text, clock), clock=clock)
+
+
+def test_what_is_declared_is_made_and_the_second_time_nothing_is(
+    main: Index, alice: User, bob: User, clock: TickingClock
+) -> None:
+    assert lines(DECLARED, clock) == [
+        "make the index staging (signed-in), made of own",
+        "make the index prod (closed), made of own, index:staging",
+        "prod: minimum_age default -> 7 days",
+        "prod: minimum_age_exempt default -> acme-*,foo<2",
+        "prod: allow_direct_urls default -> no",
+        "prod: closes_after_days default -> 30",
+        "prod: reader alice added",
+    ]
+    assert done(DECLARED, clock) == 7
+    assert indexes.find_index("prod").read == "closed"
+    assert [layer.spelled for layer in indexes.layers_of("prod")] == ["own", "index:staging"]
+    assert indexes.readers_of("prod") == ["alice"]
+    assert indexes.rules_of("prod")["minimum_age"] == 604_800
+    serial = last_serial()
+    assert (lines(DECLARED, clock), done(DECLARED, clock), last_serial()) == ([], 0, serial)
+
+
+def test_what_differs_is_changed_and_what_is_not_named_stays(
+    main: Index, alice: User, bob: User, clock: TickingClock
+) -> None:
+    done(DECLARED, clock)
+    indexes.grant_read(COMMAND, "prod", bob, clock=clock)
+    changed = """
+[index.prod]
+read = "public"
+layers = ["index:staging", "own"]
+readers = ["bob"]
+[index.prod.rules]
+minimum_age = "default"
+deny = "left-pad"
+"""
+    assert lines(changed, clock) == [
+        "prod: read by closed -> public",
+        "prod: made of own, index:staging -> index:staging, own",
+        "prod: minimum_age 7 days -> default",
+        "prod: deny default -> left-pad",
+        "prod: reader alice taken off",
+    ]
+    assert done(changed, clock) == 5
+    assert indexes.find_index("staging").read == "signed-in"
+    assert indexes.rules_of("prod")["closes_after_days"] == 30
+    assert indexes.readers_of("prod") == ["bob"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[index", "declaration-invalid"),
+        ("[indexes.prod]", "declaration-invalid"),
+        ("index = 3", "declaration-invalid"),
+        ("[index]\nprod = 1", "declaration-invalid"),
+        ("[index.prod]\ncolour = 1", "declaration-invalid"),
+        ("[index.prod]\nread = 'secret'", "declaration-invalid"),
+        ("[index.prod]\nread = ['public']", "declaration-invalid"),
+        ("[index.prod]\nlayers = 'own'", "declaration-invalid"),
+        ("[index.prod]\nreaders = [1]", "declaration-invalid"),
+        ("[index.prod]\nrules = 1", "declaration-invalid"),
+        ("[index.prod.rules]\ndeny = 1.5", "declaration-invalid"),
+        ("[index.prod.rules]\nno_such = 1", "rule-unknown"),
+        ("[index.prod.rules]\nminimum_age = 'soon'", "rule-value-invalid"),
+    ],
+)
+def test_what_can_not_be_read_is_refused_before_anything_is_done(text: str, code: str, clock: TickingClock) -> None:
+    with pytest.raises(PackhouseError) as caught:
+        applying.read_file(text)
+    assert (caught.value.kind, caught.value.code) == (Kind.INVALID, code)
+
+
+def test_nothing_is_done_when_one_step_is_refused(main: Index, clock: TickingClock) -> None:
+    serial = last_serial()
+    text = '[index.new]\n[index.main]\nlayers = ["own", "index:nowhere"]'
+    with pytest.raises(PackhouseError) as caught:
+        done(text, clock)
+    assert caught.value.code == "index-unknown"
+    assert last_serial() == serial
+    assert not Index.objects.filter(name="new").exists()
+    assert not JournalEntry.objects.filter(index_name="new").exists()
+
+
+def test_a_plan_that_is_no_longer_true_is_not_applied(main: Index, alice: User, clock: TickingClock) -> None:
+    text = '[index.main]\nread = "closed"'
+    wanted, agreed = applying.read_file(text), lines(text, clock)
+    indexes.set_read(COMMAND, "main", ReadMode.SIGNED_IN, clock=clock)
+    with pytest.raises(PackhouseError) as caught:
+        applying.apply(COMMAND, wanted, agreed, clock=clock)
+    assert caught.value.code == "plan-changed"
+    with pytest.raises(PackhouseError) as caught:
+        applying.apply(access.identity_of_user(alice), wanted, lines(text, clock), clock=clock)
+    assert caught.value.kind is Kind.FORBIDDEN
