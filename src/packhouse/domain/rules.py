@@ -75,15 +75,15 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 )
 """Every rule of uploads by its key, in the order they are listed in."""
 
-_PICKS = "name versions: requests, urllib3<2, acme-*"
+_PICKS = "requests, urllib3<2, acme-*"
 SERVING_RULES: Mapping[str, Rule] = MappingProxyType(
     {
         serving.MINIMUM_AGE: Rule("Files are served from this age on: 7d, 12h; none: at once."),
         "minimum_age_mode": Rule("What minimum_age does.", choices=tuple(serving.Mode)),
-        serving.EXEMPT: Rule(f"Releases that minimum_age leaves alone, by {_PICKS}."),
-        serving.ALLOW: Rule(f"The only releases that are served, by {_PICKS}; none: all."),
+        serving.EXEMPT: Rule(f"Releases that minimum_age leaves alone: {_PICKS}."),
+        serving.ALLOW: Rule(f"The only releases that are served: {_PICKS}; none: all."),
         "allow_mode": Rule("What allow does.", choices=tuple(serving.Mode)),
-        serving.DENY: Rule(f"Releases that are not served, by {_PICKS}."),
+        serving.DENY: Rule(f"Releases that are not served: {_PICKS}."),
         "deny_mode": Rule("What deny does.", choices=tuple(serving.Mode)),
     }
 )

@@ -20,6 +20,7 @@ from django.template.response import TemplateResponse
 
 from packhouse.catalogue import queries
 from packhouse.catalogue.models import JournalEntry
+from packhouse.domain import serving
 from packhouse.domain.permissions import ReadMode
 from packhouse.domain.policy import PROFILES
 from packhouse.domain.rules import DEFAULT, PROFILE, SERVING_RULES, read_rule
@@ -35,6 +36,8 @@ from packhouse.web.index_forms import IndexForm, LayerForm, ReadForm
 from packhouse.web.reading import web_identity
 
 _LONGEST = 200_000  # characters of one value: thousands of names
+_LISTS = frozenset({serving.EXEMPT, serving.ALLOW, serving.DENY})
+"""Rules whose values may be long lists."""
 ENTRIES = 20
 """Journal entries that the page of an index shows."""
 ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING})
@@ -83,7 +86,9 @@ def _field(rule: RuleState) -> forms.Field:
         initial=rule.value if rule.is_set else "",
         required=False,
         max_length=_LONGEST,
-        widget=forms.TextInput(attrs=placeholder),
+        widget=forms.Textarea(attrs=placeholder | {"rows": "2"})
+        if rule.key in _LISTS
+        else forms.TextInput(attrs=placeholder),
     )
 
 
