@@ -79,6 +79,11 @@ def broken(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     raise RuntimeError("the toy breaks")
 
 
+def short(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    start("200 OK", [("Content-Length", "2000000")])
+    return [b"z" * 10]
+
+
 def crash(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     raise RuntimeError("the toy crashes")
 
@@ -112,6 +117,7 @@ ROUTES: dict[str, Callable[[dict[str, Any], Start], Iterable[bytes]]] = {
     "big": big,
     "lengthless": lengthless,
     "broken": broken,
+    "short": short,
     "crash": crash,
     "file": file,
     "silent": silent,

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import pytest
 from tests.corpus import make_wheel
-from tests.infra.server import Server, finish, start
+from tests.infra.server import Server, finish, start, start_node
 from tests.infra.upstreams import Fault, UpFile, Upstream, cut_after, held, paused_after, sends, status, upstream
 
 pytestmark = pytest.mark.slow
@@ -80,13 +80,18 @@ def source(host: Upstream) -> Iterator[Source]:
     host.faults.clear()
 
 
-@pytest.fixture(scope="module", params=["embedded", "none"])
+@pytest.fixture(scope="module", params=["embedded", "none", "node"])
 def server(
     request: pytest.FixtureRequest, host: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    running = start(tmp_path_factory.mktemp("pulling") / "data", "--edge", request.param, "--upstream", host.url)
-    yield running
-    finish(running)
+    data = tmp_path_factory.mktemp("pulling") / "data"
+    kind = "embedded" if request.param == "node" else request.param
+    servers = [start(data, "--edge", kind, "--upstream", host.url)]
+    if request.param == "node":
+        servers.append(start_node(servers[0]))
+    yield servers[-1]
+    for running in reversed(servers):
+        finish(running)
 
 
 @pytest.fixture(scope="module")

@@ -198,6 +198,8 @@ class Bridge:
         inward = isinstance(watch, NodeWatch)
         proxies = ANYBODY if inward else self._proxies
         env = environ(request, proxies.source(request), request_id(request), secret)
+        if inward:
+            env["HTTP_X_PACKHOUSE_NODE"] = "1"  # it has shown that it is one
         env["wsgi.input"] = body or _EMPTY
         env["wsgi.input_terminated"] = True
         env["wsgi.file_wrapper"] = FileWrapper

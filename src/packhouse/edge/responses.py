@@ -140,13 +140,14 @@ class Answer:
         if isinstance(result, FileWrapper) and self._send_file(result):
             return
         beginning, whole = _collect(pieces)
+        length = sum(map(len, beginning))
+        said = next((value for name, value in self._headers if name == "content-length"), None)
         replaced = self._replaced()
         if replaced is not None:
             self._reply(replaced)
-        elif whole:
-            body = b"".join(beginning)
-            self._reply(Reply(self._status, _with_length(self._own_headers(), len(body)), body))
-        elif any(name == "content-length" for name, _ in self._headers):
+        elif whole and said in {None, str(length)}:
+            self._reply(Reply(self._status, _with_length(self._own_headers(), length), b"".join(beginning)))
+        elif said is not None:  # long, or shorter than it says: then it must not look complete
             self._stream(chain(beginning, pieces))
         else:
             self._spool(chain(beginning, pieces))

@@ -73,13 +73,6 @@ def size_of(resources: Resources, source: Source) -> int:
     return fetching.learn_size(resources, source.upstream, source.file)
 
 
-def await_whole(growing: Growing) -> None:
-    """Wait until a file is here; raises what kept it from coming."""
-    growing.over.wait()
-    if growing.error is not None:
-        raise growing.error
-
-
 def bring(resources: Resources, source: Source, *, metadata: bool = False) -> Growing | None:
     """Bring a file or its core metadata here; returns when it is here (None), or a large one has begun to come.
 

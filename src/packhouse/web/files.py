@@ -50,13 +50,11 @@ def send(
         if request.method == "HEAD" and not metadata and resources.get().blobs.stat(found.sha256) is None:
             return _cold_head(request, found, right, past)
         growing = pulled_files.bring(resources.get(), found.pulled, metadata=metadata)
-        if growing is not None and NODE in request.headers:  # it reads what is whole
-            pulled_files.await_whole(growing)
-            growing = None
     offer = _offer(found, right, size=None if growing is None else growing.size, metadata=metadata, past=past)
     if offer is None:
         return _damaged()
-    if takes_files(request):
+    comes_to_node = growing is not None and NODE in request.headers  # which reads what is whole, and passes this on
+    if takes_files(request) and not comes_to_node:
         return _hand_off(request, offer, right.name, found.pulled)
     answer = answer_file(offer, request.method or "GET", lower_headers(request), now=time.time())
     response = _stream(offer, answer) if growing is None else _follow(growing, answer)
