@@ -2,7 +2,8 @@
 """How long everything takes on a server of a given size, one request at a time: the figures of docs/growth.md.
 
     python -m benchmarks.growing --data FOLDER                 measure a folder that `load_catalogue` filled
-    python -m benchmarks.growing --write                       write the document of all results
+    python -m benchmarks.growing --data FOLDER --keeping       what a backup copies and `verify` compares, added to it
+    python -m benchmarks.growing --write docs/growth.md        write the tables of all results
 
 A server is started on the folder, asked, and stopped; some small wheels are published on it.
 """
@@ -16,14 +17,17 @@ import random
 import secrets
 import statistics
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from tests.infra.server import Server, start
 
 from benchmarks.corpus import make_wheel
+from benchmarks.growth_document import write_document
 from benchmarks.load_catalogue import MANY
 from benchmarks.processes import cpu_nanoseconds, memory
 from benchmarks.publishing import Form, Publisher, form_of
@@ -33,6 +37,8 @@ from packhouse.storage.sqlite import connect_read_only
 RESULTS = Path(__file__).with_name("results") / "growth.json"
 IDLE = 2.0
 """Seconds after which a connection is made anew."""
+MANY_PROJECTS = 2000
+"""Projects from which on root pages are made in pieces."""
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json", "Accept-Encoding": "gzip"}
 HTML = {"Accept": "text/html", "Accept-Encoding": "gzip"}
 QUERIES = {
@@ -83,7 +89,7 @@ class Asker:
 
 @dataclass
 class Place:
-    """A filled folder: some names in it, some of the owner of many."""
+    """A filled folder: some names in it, some of the owner of many; the cookie of an administrator."""
 
     data: Path
     projects: int
@@ -91,6 +97,7 @@ class Place:
     names: list[str]
     own: list[str]
     largest: str
+    keeper: str = ""
 
 
 def look(data: Path) -> Place:
@@ -133,12 +140,20 @@ def session_of(data: Path, username: str) -> str:
     return f"{settings.SESSION_COOKIE_NAME}={session.session_key}"
 
 
+def _keeper(data: Path) -> str:
+    from packhouse.catalogue.models import User
+
+    User.objects.filter(username="somebody-1").update(is_admin=True)
+    return session_of(data, "somebody-1")
+
+
 def measure(place: Place) -> dict[str, object]:
     """Everything; returns what is written to the results."""
     from packhouse.bootstrap import prepare
 
     prepare(read_settings(data=place.data, upstream="none"))  # brings it to this version
     cookie = session_of(place.data, MANY)
+    place.keeper = _keeper(place.data)
     began = time.perf_counter()
     server = start(place.data, "--workers", "1", "--upstream", "none", fresh=True)
     started = time.perf_counter() - began
@@ -147,7 +162,8 @@ def measure(place: Place) -> dict[str, object]:
         time.sleep(3)
         idle = memory(server.process.pid)
         asker = Asker(server)
-        for part in (_pages, _documents, _people, _searches, _uploads, _roots, _mirrors):
+        _first_root(asker, place)
+        for part in PARTS:
             part(asker, place, cookie)
             print(
                 part.__name__,
@@ -168,6 +184,18 @@ def measure(place: Place) -> dict[str, object]:
         "figures": {what: _short(asker.spent[what], found) for what, found in asker.figures.items()},
         "sizes": asker.sizes,
     }
+
+
+def _first_root(asker: Asker, place: Place) -> None:
+    """The first root page: a large server's worker makes it after a start, here it is waited for."""
+    began, spent = time.perf_counter(), cpu_nanoseconds(asker.server.process.pid)
+    current = place.data / "cache" / "roots" / "main" / "current"
+    while place.projects > MANY_PROJECTS and not current.exists() and time.perf_counter() - began < 600:
+        time.sleep(0.1)
+    asker.ask("root page, first", "/simple/", **JSON)
+    figures, costs = asker.figures["root page, first"], asker.spent["root page, first"]
+    figures[:] = [1000 * (time.perf_counter() - began)]
+    costs[:] = [(cpu_nanoseconds(asker.server.process.pid) - spent) / 1e6]
 
 
 def _short(spent: list[float], passed: list[float]) -> dict[str, float]:
@@ -217,6 +245,13 @@ def _people(asker: Asker, place: Place, cookie: str) -> None:
         asker.ask("managing a project", f"/manage/project/{name}/", Cookie=cookie)
 
 
+def _administration(asker: Asker, place: Place, _cookie: str) -> None:
+    for _ in range(10):
+        asker.ask("administration, state", "/admin/", Cookie=place.keeper)
+        asker.ask("administration, indexes", "/admin/indexes/", Cookie=place.keeper)
+        asker.ask("administration, an index", "/admin/index/main/", Cookie=place.keeper)
+
+
 def _searches(asker: Asker, _place: Place, _cookie: str) -> None:
     for what, queries in QUERIES.items():
         for _ in range(10):
@@ -233,13 +268,14 @@ def _uploads(asker: Asker, place: Place, _cookie: str) -> None:
         for what, forms in (("upload, new project", new), ("upload, project that was there", more)):
             for form in forms:
                 _publish(asker, publisher, what, form)
-        large = form_of(make_wheel(place.largest, f"9.{int(tag, 16)}"))
+    large = form_of(make_wheel(place.largest, f"9.{int(tag, 16)}"))
+    with Publisher(f"{asker.server.url}/legacy/", token) as publisher:
         _publish(asker, publisher, "upload, project of 43,145 files", large)
-        asker.ask("page of 43,145 files, after an upload", f"/simple/{place.largest}/", **JSON)
-        asker.ask("root page, made from nothing", "/simple/", **JSON)
-        for number, name in enumerate(place.own[:15]):
+    asker.ask("page of 43,145 files, after an upload", f"/simple/{place.largest}/", **JSON)
+    for number, name in enumerate(place.own[:15]):
+        with Publisher(f"{asker.server.url}/legacy/", token) as publisher:  # a new one: the server ends what is idle
             publisher.publish(form_of(make_wheel(name, f"10.{int(tag, 16)}.{number}")))
-            asker.ask("root page after an upload, current", "/simple/", **JSON, **{"Cache-Control": "no-cache"})
+        asker.ask("root page after an upload, current", "/simple/", **JSON, **{"Cache-Control": "no-cache"})
 
 
 def _publish(asker: Asker, publisher: Publisher, what: str, form: Form) -> None:
@@ -270,12 +306,50 @@ def _mirrors(asker: Asker, _place: Place, _cookie: str) -> None:
         call("list_packages_with_serial")
 
 
+PARTS = (_pages, _documents, _people, _administration, _searches, _uploads, _roots, _mirrors)
+
+
+def keeping(place: Place) -> dict[str, object]:
+    """What grows with the files: a copy of the databases, as a backup makes it, and the comparing of all rows.
+
+    The stored files, which a loaded catalogue lacks, are left out. Seconds of processor time and in all.
+    """
+    from packhouse.bootstrap import connect_to_read, resources
+
+    settings = read_settings(data=place.data, upstream="none")
+    connect_to_read(settings)
+    from packhouse.catalogue.dumping import dump_sqlite
+    from packhouse.services.verifying import Survey, verify
+
+    def copy() -> int:
+        with tempfile.TemporaryDirectory(dir=place.data.parent) as folder:
+            dump_sqlite(Path(folder))
+        return 0
+
+    def compare() -> int:
+        found = (problem.code for problem in verify(Survey(resources(settings), quick=True)))
+        return sum(1 for _ in takewhile(lambda code: not code.startswith("blob-"), found))
+
+    figures = {}
+    for what, act in (("copy of the databases for a backup", copy), ("verify: databases, rows and pages", compare)):
+        spent, began = time.process_time(), time.perf_counter()
+        problems = act()
+        figures[what] = {
+            "cpu_s": round(time.process_time() - spent, 2),
+            "passed_s": round(time.perf_counter() - began, 2),
+            "problems": problems,
+        }
+        print(what, figures[what], flush=True)
+    return {"projects": place.projects, "files": place.files, "keeping": figures}
+
+
 def keep(found: dict[str, object], results: Path) -> None:
-    """Add to the results, in place of those of the same size."""
+    """Add to the results, in place of the same of the same size."""
     results.parent.mkdir(exist_ok=True)
     known = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
-    others = [one for one in known if round(one["projects"], -3) != round(int(str(found["projects"])), -3)]
-    together = sorted([*others, found], key=lambda one: int(str(one["projects"])))
+    same = [one for one in known if round(one["projects"], -3) == round(int(str(found["projects"])), -3)]
+    others = [one for one in known if one not in same]
+    together = sorted([*others, (same[0] if same else {}) | found], key=lambda one: int(one["projects"]))
     results.write_text(json.dumps(together, indent=1) + "\n", encoding="utf-8")
 
 
@@ -283,10 +357,15 @@ def main(arguments: list[str]) -> int:
     """Measure, or write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growing", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="a filled data folder, of no running server")
+    parser.add_argument("--keeping", action="store_true", help="measure the copy for a backup, and verify")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where figures are kept [%(default)s]")
+    parser.add_argument("--write", type=Path, metavar="DOCUMENT", help="write the tables into this document")
     chosen = parser.parse_args(arguments)
     if chosen.data:
-        keep(measure(look(chosen.data)), chosen.results)
+        place = look(chosen.data)
+        keep(keeping(place) if chosen.keeping else measure(place), chosen.results)
+    if chosen.write:
+        write_document(chosen.write, json.loads(chosen.results.read_text(encoding="utf-8")))
     return 0
 
 

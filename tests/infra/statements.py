@@ -22,6 +22,8 @@ LARGE = frozenset(
 """Tables that have a row for each project, file or journal entry."""
 BROAD = frozenset({"(index_id=?)", "(index_name=?)"})
 """Conditions that nearly every row of a large table meets: to look for these alone is to read all of it."""
+SMALL = frozenset({"restorations"})
+"""Indexes of a large table that have few rows of it."""
 ONCE = re.compile(r"(?:SCAN|SEARCH|BLOOM FILTER ON) (\S+)(.*)")
 
 
@@ -58,11 +60,12 @@ def whole_readings(statement: Statement) -> Iterator[str]:
         steps = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}").fetchall()
     for step in steps:
         found = ONCE.match(step[3])
-        if found is None or names.get(found[1], found[1]) not in LARGE:
+        if found is None or names.get(found[1], found[1]) not in LARGE or found[2].endswith(tuple(SMALL)):
             continue
         # In the order of an index, for the first few rows, it ends early.
         whole = "B-TREE FOR ORDER BY" in str(steps) and re.search(r"LIMIT \d+\)", statement.sql) is None
-        early = " INDEX " in found[2] and " LIMIT " in statement.sql and not whole
+        ordered = " INDEX " in found[2] or " WHERE " not in statement.sql
+        early = ordered and " LIMIT " in statement.sql and not whole
         broad = (
             not found[0].startswith("SEARCH") or " AUTOMATIC " in found[2] or found[2].strip().endswith(tuple(BROAD))
         )

@@ -229,6 +229,19 @@ def test_the_worker_brings_up_to_date_what_is_behind(press: Press, held: Roots) 
     assert stand.serial == Index.objects.get(name="main").serial
 
 
+def test_the_worker_makes_the_first_copy_of_a_large_server(press: Press, held: Roots) -> None:
+    from threading import Event
+
+    for name in ("foo", "bar"):
+        press.wheel(name, "1.0")
+    roots.Refresher(held.data, many=2).catch_up(Event())
+    assert RootShelf(held.data).find("main") is None
+    roots.Refresher(held.data, many=1).catch_up(Event())
+    stand = RootShelf(held.data).find("main")
+    assert stand is not None
+    assert stand.projects == 2
+
+
 def test_a_few_files_are_kept_for_replies_about_to_begin(press: Press, held: Roots) -> None:
     for number in range(6):
         press.wheel("foo", f"{number}.0")

@@ -7,7 +7,7 @@ not quarantined.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,8 @@ from packhouse.catalogue.models import (
     User,
     Yank,
 )
+from packhouse.catalogue.models.journal import RESTORED
+from packhouse.catalogue.rows import fetch_one
 from packhouse.domain.listing import Status
 from packhouse.domain.moments import AsOf
 from packhouse.domain.project_json import FileFacts, ProjectFacts, ReleaseFacts
@@ -270,6 +272,33 @@ def estimate(index: str) -> Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """How much a server holds in all its indexes: living projects, files and their bytes, active accounts."""
+
+    projects: int
+    files: int
+    size: int
+    people: int
+
+
+def held() -> Held:
+    """How much this server holds now; reads all of it."""
+    files, size = fetch_one("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM catalogue_file WHERE purged_serial IS NULL")
+    projects, people = Project.objects.filter(deleted_serial=None), User.objects.filter(is_active=True)
+    return Held(projects.count(), files, int(size), people.count())
+
+
+def restorations() -> list[JournalEntry]:
+    """The entries with which restored backups began, the newest first."""
+    # The kind stands in the statement itself: the small index of these is for statements that say so.
+    return list(
+        JournalEntry.objects.raw(
+            f"SELECT * FROM catalogue_journalentry WHERE kind = '{RESTORED}' ORDER BY serial DESC"  # noqa: S608
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class OwnProject:
     """A project in a person's own list, with its newest release ("" and None without one)."""
 
@@ -282,19 +311,29 @@ class OwnProject:
     published: datetime | None
 
 
-def projects_of(user: User, index: str = "main") -> list[OwnProject]:
-    """The projects a person has a role in, by name: three queries, however many they are."""
+def roles_held(user: User) -> list[OwnProject]:
+    """The projects a person has a role in, by name, without what `projects_of` reads for each of them."""
+    rows = Role.objects.filter(user=user, project__deleted_serial=None).order_by("project__name")
+    held = rows.values_list("project__display_name", "project__name", "role")
+    return [OwnProject(display, name, role, "", "", "", None) for display, name, role in held]
+
+
+def projects_of(user: User, index: str = "main", names: Collection[str] | None = None) -> list[OwnProject]:
+    """The projects a person has a role in, by name: three queries, however many they are. Of `names` alone if given."""
     newest = Placement.objects.filter(index__name=index, project=OuterRef("project"), to_serial=None)
+    roles = Role.objects.filter(user=user, project__deleted_serial=None)
+    if names is not None:
+        roles = roles.filter(project__name__in=names)
     rows = list(
-        Role.objects.filter(user=user, project__deleted_serial=None)
-        .annotate(file=Subquery(newest.order_by("-file__serial").values("file")[:1]))
+        roles.annotate(file=Subquery(newest.order_by("-file__serial").values("file")[:1]))
         .order_by("project__name")
         .values_list("project__display_name", "project__name", "role", "file")
     )
     files = {file.pk: file for file in File.objects.select_related("release").filter(pk__in=[row[3] for row in rows])}
-    statuses = dict(
-        ProjectStatus.objects.filter(project__roles__user=user, to_serial=None).values_list("project__name", "status")
-    )
+    current = ProjectStatus.objects.filter(project__roles__user=user, to_serial=None)
+    if names is not None:
+        current = current.filter(project__name__in=names)
+    statuses = dict(current.values_list("project__name", "status"))
     return [_own(row, files.get(row[3]), statuses.get(row[1], Status.ACTIVE.value)) for row in rows]
 
 
@@ -306,9 +345,12 @@ def _own(row: tuple[str, str, str, int | None], file: File | None, status: str) 
     return OwnProject(display, name, role, status, file.release.version, summary, file.uploaded_at)
 
 
-def public_projects_of(user: User, index: str = "main") -> list[OwnProject]:
-    """What everybody may see of a person's projects: those with a file in the index, not quarantined."""
-    return [p for p in projects_of(user, index) if p.version and p.status != Status.QUARANTINED.value]
+def public_projects_of(user: User, index: str = "main") -> list[str]:
+    """The names of what everybody may see of a person's projects: those with a file in the index, not quarantined."""
+    placed = Placement.objects.filter(index__name=index, project=OuterRef("project"), to_serial=None)
+    roles = Role.objects.filter(Exists(placed), ~Exists(_quarantined("project")), user=user)
+    rows = roles.filter(project__deleted_serial=None).order_by("project__name")
+    return list(rows.values_list("project__name", flat=True))
 
 
 def open_invitations(user: User, now: datetime) -> list[Invitation]:

@@ -18,6 +18,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from packhouse.catalogue.models import Counter, JournalEntry
+from packhouse.catalogue.models import journal as journal_entries
 from packhouse.catalogue.rows import fetch_one, insert, moment_in, moment_out, run, write_json
 from packhouse.domain.moments import AsOf, read_moment
 from packhouse.domain.permissions import Identity
@@ -111,7 +112,7 @@ class Fact(StrEnum):
     SECOND_FACTOR_REMOVED = "second factor removed"
     TOKEN_CREATED = "token created"
     TOKEN_DELETED = "token deleted"
-    RESTORED = "server restored"
+    RESTORED = journal_entries.RESTORED
     BLOB_DAMAGED = "blob damaged"
     BLOB_MENDED = "blob mended"
 

@@ -26,6 +26,7 @@ from packhouse.domain.joined_gzip import Joining, Piece, make_piece
 from packhouse.domain.listing import RootEntry
 from packhouse.domain.root_copy import ALWAYS_CURRENT, LAG, RootCopy
 from packhouse.domain.simple import ROOT_BETWEEN, ROOT_TAIL, root_entries, root_head
+from packhouse.services.indexes import MAIN
 from packhouse.storage.roots import RootFolder, RootShelf, Stand, folders
 
 _log = logging.getLogger(__name__)
@@ -237,12 +238,17 @@ def discard_foreign(data: Path) -> None:
 
 
 class Refresher:
-    """Keeps the copies there are close behind the journal, without taking more than a tenth of a processor for it."""
+    """Keeps the copies there are close behind the journal, without taking more than a tenth of a processor for it.
 
-    def __init__(self, data: Path) -> None:
+    Its first turn makes that of the main index when the server has more than `many` projects.
+    """
+
+    def __init__(self, data: Path, many: int = MANY) -> None:
         self._data = data
+        self._many = many
         self._shelf = RootShelf(data)
         self._next = 0.0
+        self._first = True
 
     def catch_up(self, stop: Event) -> None:
         """Bring up to date what is behind, unless that was done a moment ago."""
@@ -250,6 +256,9 @@ class Refresher:
         if began < self._next or stop.is_set():
             return
         behind = [folder for folder in folders(self._data) if self._is_behind(folder.index)]
+        if self._first:  # after a start of the machine none is left, and to make one of very many takes its time
+            self._first = False
+            behind += [RootFolder(self._data, MAIN)] if self._shelf.find(MAIN) is None and are_many(self._many) else []
         for folder in behind:
             refresh(folder)
         took = time.monotonic() - began

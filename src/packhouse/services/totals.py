@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much an index holds, for the first page: counted for each who asks where that is quick, else now and then."""
+"""How much an index and the server hold: counted for each who asks where that is quick, else now and then."""
 
 from __future__ import annotations
 
 from django.core.cache import cache
 
+from packhouse.catalogue import queries
 from packhouse.catalogue.models import File
-from packhouse.catalogue.queries import Counts, counts, estimate
+from packhouse.catalogue.queries import Counts, Held, counts, estimate
 
 QUICK = 20_000
 """Files a server ever had up to which they are counted for each who asks."""
 FIRST = "main"
 """The index of the first page."""
+_HELD = "totals-server"
 
 
 def totals(index: str = FIRST, quick: int = QUICK) -> Counts:
@@ -22,10 +24,19 @@ def totals(index: str = FIRST, quick: int = QUICK) -> Counts:
     return Counts(*kept) if kept else _estimate(index)
 
 
+def held(quick: int = QUICK) -> Held:
+    """What the server holds now; on a large one what it held when the worker counted last."""
+    if _is_quick(quick):
+        return queries.held()
+    kept = cache.get(_HELD)
+    return Held(*kept) if kept else _hold()
+
+
 def count_again(index: str = FIRST, quick: int = QUICK) -> None:
     """Count what takes long to count."""
     if not _is_quick(quick):
         _estimate(index)
+        _hold()
 
 
 def _is_quick(quick: int) -> bool:
@@ -36,6 +47,12 @@ def _is_quick(quick: int) -> bool:
 def _estimate(index: str) -> Counts:
     found = estimate(index)
     cache.set(_key(index), (found.projects, found.releases, found.files), None)
+    return found
+
+
+def _hold() -> Held:
+    found = queries.held()
+    cache.set(_HELD, (found.projects, found.files, found.size, found.people), None)
     return found
 
 

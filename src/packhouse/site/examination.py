@@ -170,14 +170,13 @@ def _migrations(settings: Settings) -> Findings:
 
 
 def _facts(settings: Settings) -> Findings:
+    from packhouse.catalogue import queries
     from packhouse.catalogue.models import File, JournalEntry, Project, Token, User
-    from packhouse.services.journal import Fact, last_serial
+    from packhouse.services.journal import last_serial
 
     serial, entries = last_serial(), JournalEntry.objects.count()
-    skipped = sum(
-        detail["skipped_to"] - detail["from_serial"]
-        for detail in JournalEntry.objects.filter(kind=Fact.RESTORED).values_list("detail", flat=True)
-    )
+    details = [entry.detail for entry in queries.restorations()]
+    skipped = sum(detail["skipped_to"] - detail["from_serial"] for detail in details)
     if entries == serial - skipped:
         yield Finding(Grade.OK, f"the journal has {entries} entries and no gap")
     else:

@@ -10,7 +10,7 @@ from allauth.account.adapter import get_adapter
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -39,7 +39,7 @@ from packhouse.web.project_tables import (
 )
 from packhouse.web.projects import missing_project, release_of
 from packhouse.web.reading import web_identity
-from packhouse.web.tables import Row
+from packhouse.web.tables import Row, Shown
 
 _ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING})
 _BY_RULE = frozenset({"file-too-new", "file-denied", "file-not-allowed", "file-held", "project-quarantined"})
@@ -60,10 +60,21 @@ def own_projects(request: HttpRequest) -> HttpResponse:
         return redirect("manage-projects")
     person = people.find_user(identity.username)
     context = {
-        "projects": OWN_PROJECTS.show(own_rows(queries.projects_of(person)), request.GET),
+        "projects": _own_projects(person, request.GET),
         "invitations": [_invited(row) for row in queries.open_invitations(person, clock()())],
     }
     return TemplateResponse(request, "manage/projects.html", context)
+
+
+def _own_projects(person: User, query: QueryDict) -> Shown:
+    """One's projects: all is read of those that are shown, and of all when the order needs it."""
+    if query.get(OWN_PROJECTS.name, "").removeprefix("-") == "published":
+        return OWN_PROJECTS.show(own_rows(queries.projects_of(person)), query)
+    shown = OWN_PROJECTS.show(own_rows(queries.roles_held(person)), query)
+    names = [row["normalized"] for row in shown.page]
+    read = {row["normalized"]: row for row in own_rows(queries.projects_of(person, names=names))}
+    shown.page.object_list = [read.get(row["normalized"], row) for row in shown.page]
+    return shown
 
 
 def _invited(row: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -33,6 +34,9 @@ from packhouse.web.pictures import ALLOWING_POLICY
 from packhouse.web.project_tables import FILES, RELEASES, downloads, file_row, release_rows
 from packhouse.web.reading import readable, web_identity
 from packhouse.web.statistics import of_files, of_project
+
+PER_PAGE = 100
+"""Projects of a person on a page."""
 
 
 @readable
@@ -67,13 +71,15 @@ def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpR
 
 @readable
 def user(request: HttpRequest, name: str) -> HttpResponse:
-    """`/user/<name>/`: a person and the projects of theirs that everybody may see."""
+    """`/user/<name>/`: a person and the projects of theirs that everybody may see, by name; `page=`."""
     person = User.objects.filter(username_key=name.lower(), is_active=True).first()
     if person is None:
         raise refuse(Kind.MISSING, "user-missing", f"There is no user {name[:60]!r} here.")
     if name != person.username:
         return HttpResponsePermanentRedirect(reverse("user", args=[person.username]))
-    return render(request, "user.html", {"person": person, "projects": queries.public_projects_of(person)})
+    page = Paginator(queries.public_projects_of(person), PER_PAGE).get_page(request.GET.get("page", "1"))
+    projects = queries.projects_of(person, names=list(page))
+    return render(request, "user.html", {"person": person, "page": page, "projects": projects})
 
 
 def release_of(found: Project, facts: ProjectFacts, version: str) -> ReleaseFacts:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 
 
 class Counter(models.Model):
@@ -14,6 +15,10 @@ class Counter(models.Model):
     name = models.CharField(max_length=16, primary_key=True)
     value = models.BigIntegerField(default=0)
     at = models.DateTimeField(null=True)
+
+
+RESTORED = "server restored"
+"""The kind of the entry that a restored backup begins with."""
 
 
 class JournalEntry(models.Model):
@@ -36,4 +41,5 @@ class JournalEntry(models.Model):
 
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["project", "serial"], name="journal_of_project"),
+            models.Index(fields=["serial"], condition=Q(kind=RESTORED), name="restorations"),
         ]

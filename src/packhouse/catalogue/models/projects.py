@@ -144,6 +144,13 @@ class File(models.Model):
     serial = models.BigIntegerField()
     purged_serial = models.BigIntegerField(null=True)
 
+    class Meta:
+        """Their sizes are added up without reading the rows."""
+
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["size"], condition=Q(purged_serial=None), name="sizes_of_files")
+        ]
+
     def __str__(self) -> str:
         return self.filename
 
