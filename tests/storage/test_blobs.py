@@ -184,6 +184,15 @@ def test_an_fsync_that_failed_is_not_tried_again(make: Make) -> None:
     assert calls.count("s6") == 1
 
 
+def test_preparing_stores_nothing_and_may_be_done_again(blobs: Blobs) -> None:
+    for _ in range(2):
+        blobs.prepare(SHA256)
+    assert (blobs.stat(SHA256), list(blobs.kept())) == (None, [])
+    assert blobs.put(DATA) == SHA256
+    blobs.prepare(SHA256)
+    assert blobs.read(SHA256) == DATA
+
+
 def test_every_step_is_passed_in_order(make: Make) -> None:
     steps: list[str] = []
     make(steps.append).put(DATA)

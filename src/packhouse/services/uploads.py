@@ -183,7 +183,12 @@ _beside = ThreadPoolExecutor(max_workers=8, thread_name_prefix="durable")
 
 def _judge_while_syncing(incoming: Incoming, filename: str, case: Case, resources: Resources) -> Judgement:
     """Judge the file while its bytes go to the disk, whatever the verdict will be."""
-    syncing = _beside.submit(incoming.sync)
+
+    def sync() -> None:
+        resources.blobs.prepare(case.candidate.digests.sha256)
+        incoming.sync()
+
+    syncing = _beside.submit(sync)
     try:
         judgement = resources.judge.judge(incoming.path, filename, case.profile)
     finally:
@@ -196,6 +201,7 @@ def _keep(incoming: Incoming, metadata: bytes, resources: Resources) -> str:
     """Keep the file and its metadata, durably; returns the metadata's sha256."""
     putting = _beside.submit(resources.blobs.put, metadata)
     try:
+        resources.blobs.prepare(sha256(metadata, usedforsecurity=False).hexdigest())
         incoming.keep()
     finally:
         wait((putting,))

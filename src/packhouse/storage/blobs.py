@@ -24,6 +24,12 @@ class Blobs(Protocol):
     def incoming(self) -> Incoming:
         """Begin to receive a file; its `keep` stores it, its `discard` forgets it."""
 
+    def prepare(self, sha256: str) -> None:
+        """Do, durably, what of storing these bytes can be done before they are all judged: it costs a wait less then.
+
+        Raises PackhouseError (FULL, UNAVAILABLE).
+        """
+
     def put(self, data: bytes) -> str:
         """Store bytes at hand, durably, and return their sha256."""
 

@@ -49,6 +49,11 @@ class LocalBlobs:
             self._temporary.mkdir(parents=True, exist_ok=True)
         return Incoming(self._temporary, self._place, self._hook)
 
+    def prepare(self, sha256: str) -> None:
+        """See `Blobs.prepare`: the folder, and each entry that leads to it."""
+        with blob_errors("putting a file in its place"):
+            self._make_durable(self.path(sha256).parent)
+
     def put(self, data: bytes) -> str:
         """See `Blobs.put`."""
         with self.incoming() as incoming:

@@ -27,6 +27,9 @@ class MemoryBlobs:
         """See `Blobs.incoming`."""
         return Incoming(self._folder, self._place, self._hook)
 
+    def prepare(self, sha256: str) -> None:
+        """See `Blobs.prepare`: there is nothing to do."""
+
     def put(self, data: bytes) -> str:
         """See `Blobs.put`."""
         with self.incoming() as incoming:
