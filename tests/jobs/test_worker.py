@@ -67,6 +67,16 @@ def test_a_follower_catches_up_and_then_only_looks_at_the_end(make: Any) -> None
     assert book.read == 6
 
 
+def test_a_follower_rests_after_it_has_read(make: Any) -> None:
+    book, stop = Book(1), threading.Event()
+    worker = make(Follower(book.newest, book.follow, rest=3600))
+    worker.turn(stop)
+    assert book.read == 1
+    book.last = 2
+    worker.turn(stop)
+    assert book.read == 1
+
+
 def test_one_works_and_another_takes_over(make: Any) -> None:
     book, stop = Book(1), threading.Event()
     first, second = (make(Follower(book.newest, book.follow)) for _ in range(2))

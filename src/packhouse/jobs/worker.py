@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,8 @@ POLL = 0.2
 """Seconds between two looks at the journal."""
 IDLE = 2.0
 """Seconds between two attempts to become the one that works."""
+SEARCH_REST = 2.0
+"""Seconds between two readings of the journal for search, which reads on by itself whenever somebody searches."""
 PAUSE = 5.0
 """Seconds to wait after something failed."""
 _ADVISORY = 0x7061636B  # the key of PostgreSQL's advisory lock, where several machines share a database
@@ -61,16 +64,26 @@ class Following(Protocol):
 
 
 class Follower:
-    """Reads the journal when it has grown; `follow` reads one batch and returns how many entries that were."""
+    """Reads the journal when it has grown; `follow` reads one batch and returns how many entries that were.
 
-    def __init__(self, last: Callable[[], int], follow: Callable[[], int], hook: Hook = no_hook) -> None:
+    After it has read, it rests for `rest` seconds: of a project that is published to ten times meanwhile, what
+    follows is made once.
+    """
+
+    def __init__(
+        self, last: Callable[[], int], follow: Callable[[], int], hook: Hook = no_hook, *, rest: float = 0.0
+    ) -> None:
         self._hook = hook
+        self._rest = rest
+        self._rested = 0.0  # on the monotonic clock
         self._last = last
         self._follow = follow
         self._seen = -1
 
     def catch_up(self, stop: threading.Event) -> None:
-        """Read all there is to read."""
+        """Read all there is to read, unless it rests."""
+        if time.monotonic() < self._rested:
+            return
         newest = self._last()
         if newest == self._seen:
             return
@@ -78,6 +91,7 @@ class Follower:
         while not stop.is_set() and self._follow():
             pass
         self._seen = newest
+        self._rested = time.monotonic() + self._rest
 
 
 class Worker:
@@ -189,7 +203,7 @@ def standard(resources: Resources) -> Worker:
         Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
     )
     followers = (
-        Follower(journal.last_serial, search.follow, resources.hook),
+        Follower(journal.last_serial, search.follow, resources.hook, rest=SEARCH_REST),
         roots.Refresher(resources.settings.data),
     )
     return Worker(resources, resources.settings.data / "jobs.lock", followers, jobs)
