@@ -59,6 +59,8 @@ def run(arguments: list[str], stdin: str) -> dict[str, str]:
     with contextlib.redirect_stdout(output):
         try:
             packhouse.main(arguments, prog_name="packhouse", standalone_mode=False)
+        except SystemExit as ended:
+            error = f"exit status {ended.code}" if ended.code else ""
         except Exception as failure:  # noqa: BLE001 - whatever it was, the test wants to read it
             error = f"{type(failure).__name__}: {failure}"
     return {"output": output.getvalue(), "error": error}

@@ -45,7 +45,7 @@ OWNERS_FIRST = "-role"  # "owner" sorts after "maintainer"
 
 def find_project(index: str, name: str) -> Project | None:
     """A project that this index knows: not deleted, and placed in it now or once."""
-    placed = Placement.objects.filter(index__name=index, project=OuterRef("pk"))
+    placed = Placement.objects.filter(_KNOWN, index__name=index, project=OuterRef("pk"))
     return Project.objects.filter(Exists(placed), name=name, deleted_serial=None).first()
 
 
@@ -176,9 +176,13 @@ def project_people(name: str) -> list[tuple[str, str]]:
     return list(rows.values_list("role", "user__username"))
 
 
+_KNOWN = Q(to_serial=None) | Q(taken_back=False)
+"""Of a placement: that it says the index knows the project."""
+
+
 def serials(indexes: Iterable[str]) -> dict[str, int]:
     """The serial of every living project that these indexes know, by normalized name, quarantined ones too."""
-    placed = Placement.objects.filter(index__name__in=indexes, project=OuterRef("pk"))
+    placed = Placement.objects.filter(_KNOWN, index__name__in=indexes, project=OuterRef("pk"))
     rows = Project.objects.filter(Exists(placed), deleted_serial=None).order_by("name")
     return dict(rows.values_list("name", "serial"))
 

@@ -156,6 +156,7 @@ RULES: tuple[Rule, ...] = (
     *_span_rules("placement", "placement", "index_id, file_id"),
     *_span_rules("yank", "yank", "file_id"),
     *_span_rules("projectstatus", "project status", "project_id"),
+    *_span_rules("layer", "layer of an index", "index_id, position"),
     *_span_rules("indexrule", "rule of an index", "index_id, key"),
 )
 """All rules between rows; the journal itself and the blobs are looked at elsewhere."""
