@@ -2,6 +2,7 @@
 """Is what was acknowledged in the very next answer, whichever process gives it?
 
     python -m benchmarks.freshness --pairs 10000 --workers 2
+    python -m benchmarks.freshness --pairs 1000 --varnish       through a Varnish that is purged
 
 First pairs: a file is published and the page of its project asked for over a new connection, by several clients at
 once. Then a storm: all clients publish to one project while others read its page; every answer must hold each file
@@ -18,11 +19,13 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.infra.server import finish, start
+from tests.infra.varnish import Front, behind_varnish
 
 from benchmarks.corpus import make_wheel
 from benchmarks.publishing import Publisher, form_of
@@ -116,11 +119,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--storm", type=int, default=400, help="uploads to one project [%(default)s]")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--varnish", action="store_true", help="publish and read through Varnish")
     chosen = parser.parse_args(arguments)
     findings, began = Findings(), time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        server = start(Path(folder, "data"), "--workers", str(chosen.workers), "--upstream", "none")
+    in_front = behind_varnish() if chosen.varnish else nullcontext(Front())
+    with tempfile.TemporaryDirectory() as folder, in_front as front:
+        options = ("--workers", str(chosen.workers), *front.options)
+        server = start(Path(folder, "data"), *options, extra=front.extra)
         try:
+            front.stand_before(server)
             token = server.make_token(server.make_user())
             pairs(server.url, token, chosen.pairs, chosen.clients, findings)
             print(f"{findings.compared} pairs, {len(findings.stale)} stale, {time.perf_counter() - began:.0f} s")

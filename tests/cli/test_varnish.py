@@ -217,6 +217,18 @@ def test_a_file_too_large_to_keep_goes_through(house: House):
         assert house.front.get(path, {"Range": "bytes=5-9"})[2] == data[5:10]
 
 
+def test_past_states_are_kept_and_stay_what_they_were(house: House):
+    filename, _ = house.publish("remembered")
+    serial = house.front.get("/simple/remembered/")[1]["x-pypi-last-serial"]
+    later, _ = house.publish("remembered", "2.0")
+    for path in (f"/@serial-{serial}/simple/remembered/", f"/index/main/@serial-{serial}/simple/remembered/"):
+        assert house.kept(path)
+        page = house.front.get(path, {"Accept": PIP})[2].decode()
+        assert filename in page
+        assert later not in page
+    assert later in house.front.get("/simple/remembered/", {"Accept": PIP})[2].decode()
+
+
 # --- what a change does
 
 
