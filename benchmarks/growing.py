@@ -141,8 +141,9 @@ def session_of(data: Path, username: str) -> str:
 
 
 def _keeper(data: Path) -> str:
-    from packhouse.catalogue.models import User
+    from packhouse.catalogue.models import Page, User
 
+    Page.objects.all().delete()  # of a run before
     User.objects.filter(username="somebody-1").update(is_admin=True)
     return session_of(data, "somebody-1")
 
@@ -268,9 +269,10 @@ def _uploads(asker: Asker, place: Place, _cookie: str) -> None:
         for what, forms in (("upload, new project", new), ("upload, project that was there", more)):
             for form in forms:
                 _publish(asker, publisher, what, form)
-    large = form_of(make_wheel(place.largest, f"9.{int(tag, 16)}"))
     with Publisher(f"{asker.server.url}/legacy/", token) as publisher:
-        _publish(asker, publisher, "upload, project of 43,145 files", large)
+        for number in range(5):
+            large = form_of(make_wheel(place.largest, f"9.{int(tag, 16)}.{number}"))
+            _publish(asker, publisher, "upload, project of 43,145 files", large)
     asker.ask("page of 43,145 files, after an upload", f"/simple/{place.largest}/", **JSON)
     for number, name in enumerate(place.own[:15]):
         with Publisher(f"{asker.server.url}/legacy/", token) as publisher:  # a new one: the server ends what is idle

@@ -252,6 +252,7 @@ def fill(data: Path, projects: int, table: Path | None = None, thin: float = 1.0
         store.begin()
     serial = int(facts.run("SELECT value FROM catalogue_counter WHERE name = 'serial'")[0][0])
     started = datetime.now(UTC) - timedelta(hours=1) - STEP * projects
+    facts.run("UPDATE catalogue_journalentry SET at = %s", facts.adapt(started))  # what was before is not later
     index = int(facts.run("SELECT id FROM catalogue_index WHERE name = 'main'")[0][0])
     catalogue_tables = [name for name in TABLES if name.startswith("catalogue_")]
     aside = (

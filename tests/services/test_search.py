@@ -234,17 +234,17 @@ def test_of_very_many_some_hundred_are_shown_and_the_best_names_are_among_them(p
     shelve(600, 100, description="for python")
     found = search.search(ANONYMOUS, "main", "python")
     assert found.hits[0].project == "python"
-    assert (found.total, found.more, found.pages) == (500, True, 25)
+    assert (found.total, found.more, found.pages) == (200, True, 10)
     last = search.search(ANONYMOUS, "main", "python", page=10**6)
-    assert (last.page, len(last.hits)) == (25, 20)
+    assert (last.page, len(last.hits)) == (10, 20)
     everything = search.search(ANONYMOUS, "main", "")
-    assert (everything.total, everything.more, everything.hits[0].project) == (500, True, "tool699")
+    assert (everything.total, everything.more, everything.hits[0].project) == (200, True, "tool699")
 
 
 def test_what_is_complete_is_not_said_to_be_more(press: Press) -> None:
-    shelve(500, description="for python")
+    shelve(200, description="for python")
     found = search.search(ANONYMOUS, "main", "python")
-    assert (found.total, found.more) == (500, False)
+    assert (found.total, found.more) == (200, False)
 
 
 def test_names_that_begin_with_what_was_typed_are_never_crowded_out(press: Press) -> None:

@@ -329,7 +329,7 @@ def projects_of(user: User, index: str = "main", names: Collection[str] | None =
     if names is not None:
         roles = roles.filter(project__name__in=names)
     rows = list(
-        roles.annotate(file=Subquery(newest.order_by("-file__serial").values("file")[:1]))
+        roles.annotate(file=Subquery(newest.order_by("-from_serial", "-file").values("file")[:1]))
         .order_by("project__name")
         .values_list("project__display_name", "project__name", "role", "file")
     )

@@ -20,13 +20,13 @@ from packhouse.domain.searching import classifier_mark, index_mark
 ALIAS = "activity"
 FACETS = 200
 """Classifiers counted for one search."""
-MOST = 500
+MOST = 200
 """Documents that are put in order for one search; of what has more, the newest."""
-BEGINNING = 100
+BEGINNING = 60
 """Names that begin with what was typed."""
-NAMED = 150
+NAMED = 100
 """Documents that have the words in their names."""
-SUMMED_UP = 200
+SUMMED_UP = 120
 """The same for name, summary and keywords; for all texts `MOST`."""
 SPELLINGS = 16
 """Words that the beginning of one stands for in a text."""
@@ -298,7 +298,7 @@ class _Postgresql(_Searching):
         return [row[0] for row in _rows(statement, [query, *indexes, limit])]
 
 
-_LOOKED_AT = 5000
+_LOOKED_AT = 2000
 """Documents of which PostgreSQL takes the newest."""
 
 
