@@ -119,6 +119,23 @@ def test_layers_that_make_no_sense_are_refused_and_nothing_changes(
     assert not JournalEntry.objects.filter(kind="index layers set").exists()
 
 
+def test_an_index_of_others_alone_takes_no_files(make: Callable[..., Press], press: Press, clock: TickingClock) -> None:
+    from packhouse.services import promoting
+
+    press.wheel("foo", "1.0")
+    top = make("top", "index:main")
+    for act in (
+        lambda: top.wheel("foo", "2.0"),
+        lambda: promoting.promote(COMMAND, "foo", "1.0", "main", "top", clock=clock),
+    ):
+        with pytest.raises(PackhouseError) as caught:
+            act()
+        assert (caught.value.kind, caught.value.code) == (Kind.FORBIDDEN, "index-without-own")
+    indexes.add_layer(COMMAND, "top", LayerSpec("own"), clock=clock)
+    top.wheel("foo", "2.0")
+    assert versions("top", "foo", clock) == ["1.0"]  # the layer before it still answers
+
+
 def test_hostile_234_a_deleted_project_stays_owned(
     make: Callable[..., Press], press: Press, clock: TickingClock
 ) -> None:

@@ -16,7 +16,7 @@ from packhouse.domain.permissions import IndexRight, ProjectRight, ProjectRole, 
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
-    """An index, what the asker is to it, and the rules set on it now."""
+    """An index, what the asker is to it, and the rules set on it now; `has_own`: files can be placed in it."""
 
     index_id: int
     name: str
@@ -24,6 +24,7 @@ class IndexFacts:
     audience: str
     rules: dict[str, Any]
     shaped: int = 0
+    has_own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class UploadFacts:
 
 _INDEX = """
 SELECT i.id, i.read, i.audience, i.shaped,
+       EXISTS (SELECT 1 FROM catalogue_layer l WHERE l.index_id = i.id AND l.kind = 'own' AND l.to_serial IS NULL),
        EXISTS (SELECT 1 FROM catalogue_indexgrant g WHERE g.index_id = i.id AND g.user_id = %s),
        EXISTS (SELECT 1 FROM catalogue_indexrule r WHERE r.index_id = i.id AND r.to_serial IS NULL)
 FROM catalogue_index i WHERE i.name = %s
@@ -133,11 +135,11 @@ def index_facts(name: str, user_id: int | None) -> IndexFacts | None:
     row = fetch_one(_INDEX, user_id or 0, name)
     if row is None:
         return None
-    index_id, read, audience, shaped, granted, has_rules = row
+    index_id, read, audience, shaped, has_own, granted, has_rules = row
     rules = {key: read_json(value) for key, value in fetch(_RULES, index_id)} if has_rules else {}
     mode = ReadMode(read)
     right = IndexRight(name, mode, granted=bool(granted) and mode is ReadMode.CLOSED)
-    return IndexFacts(index_id, name, right, audience, rules, shaped)
+    return IndexFacts(index_id, name, right, audience, rules, shaped, bool(has_own))
 
 
 _ABOVE = """

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from packhouse.catalogue.composition import Owner, makeup_of, owning_layer
+from packhouse.catalogue.composition import OWN, Owner, makeup_of, owning_layer
 from packhouse.catalogue.listings import status_of
 from packhouse.catalogue.models import File, Index, JournalEntry, Placement, Project, Release
 from packhouse.domain.permissions import Action, Identity, may
@@ -19,6 +19,7 @@ from packhouse.services.indexes import find_index
 from packhouse.services.journal import Clock, Entry, Fact, Moment, record, take, write
 from packhouse.services.releases import one_line_reason
 from packhouse.services.standing import Asker, demand
+from packhouse.services.upload_rules import without_own
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,10 @@ def _demand_served(owner: Owner, files: list[File], project: Project, now: datet
 
 def _demand_taken(index: Index, files: list[File], project: Project, now: datetime) -> None:
     """The target's own policy, the same decision that its pages ask."""
-    owner = Owner(index.pk, (index.pk,), "", (makeup_of(index.pk).policy,))
+    makeup = makeup_of(index.pk)
+    if all(kind != OWN for kind, _, _ in makeup.layers):
+        raise without_own(index.name)
+    owner = Owner(index.pk, (index.pk,), "", (makeup.policy,))
     _demand_served(owner, files, project, now)
 
 

@@ -100,6 +100,8 @@ def demand(case: Case) -> None:
         _demand_standing(case.identity, case.profile)
         _demand_new_name(case)
     may(case.identity, Action.UPLOAD, index=facts.index.right, project=facts.project_right(name)).demand()
+    if not facts.index.has_own:
+        raise without_own(facts.index.name)
     _demand_standing(case.identity, case.profile)
     _demand_pace(case)
     if facts.project is not None:
@@ -108,6 +110,12 @@ def demand(case: Case) -> None:
         _demand_untaken(case, facts.file)
     if not case.is_there:
         _demand_fitting(case)
+
+
+def without_own(index: str) -> PackhouseError:
+    """The refusal of an index that is made of others alone: what was placed in it would never be shown."""
+    message = f"The index {index!r} has no layer of its own to put files in; publish to one of those it is made of."
+    return refuse(Kind.FORBIDDEN, "index-without-own", message)
 
 
 def _demand_standing(identity: Identity, profile: Profile) -> None:

@@ -42,9 +42,11 @@ from packhouse.web.reading import web_identity
 from packhouse.web.tables import Row, Shown
 
 _ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING})
-_BY_RULE = frozenset({"file-too-new", "file-denied", "file-not-allowed", "file-held", "project-quarantined"})
-"""Refusals by a rule of what is served, which a promotion is told in its form too."""
 """Refusals that are told in the form they answer."""
+_BY_RULE = frozenset(
+    {"file-too-new", "file-denied", "file-not-allowed", "file-held", "project-quarantined", "index-without-own"}
+)
+"""Refusals by a rule of an index, which the form of a promotion tells too."""
 
 
 def clock() -> Any:
