@@ -163,7 +163,9 @@ class Nursery:
             os.kill(process, signal.SIGKILL)
 
     def _fill(self) -> None:
-        while len(self._idle) < IDLE_CHILDREN and len(self._idle) + len(self._busy) < MOST_CHILDREN:
+        """Make children ready: one while others are at work, whom it would keep from their processor, else more."""
+        wanted = 1 if self._busy else IDLE_CHILDREN
+        while len(self._idle) < wanted and len(self._idle) + len(self._busy) < MOST_CHILDREN:
             try:
                 process = sandbox.fork()
             except OSError:
