@@ -16,7 +16,7 @@ import httpcore2
 
 from packhouse.upstream.errors import UnreachableError
 
-SECONDS = 2.0
+SECONDS = 5.0
 """How long one step of a purge may take."""
 MOST_KEYS, MOST_CHARACTERS = 100, 4000
 """Keys, and characters of them, in one request: caches limit the length of a header."""
