@@ -60,7 +60,19 @@ def test_the_wheel_holds_every_source_template_and_static_file(built: Path):
 def test_nothing_installed_makes_faults_on_purpose(built: Path, tmp_path: Path):
     with wheel(built) as archive:
         archive.extractall(tmp_path)  # noqa: S202 - our own wheel
-    command = [sys.executable, "-P", "-m", "packhouse", "serve", "--port", "0", "--data", str(tmp_path / "data")]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "packhouse",
+        "serve",
+        "--upstream",
+        "none",
+        "--port",
+        "0",
+        "--data",
+        str(tmp_path / "data"),
+    ]
     environment = {"PYTHONPATH": str(tmp_path), "PACKHOUSE_FAULT": "s8:kill"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr

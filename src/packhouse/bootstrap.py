@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from packhouse.site.download_counts import DownloadCounts
     from packhouse.site.front import Nginx
     from packhouse.site.worker import Place
+    from packhouse.storage.tally import Key
 
 
 _log = logging.getLogger(__name__)
@@ -105,6 +107,7 @@ def start(settings: Settings, *, edge: str = "embedded") -> int:
     from packhouse.site import logs, shared_numbers
     from packhouse.site.folder import fill_reserve, free_reserve, lock_folder, prepare_folder
     from packhouse.site.listening import demand_descriptors, listen
+    from packhouse.site.pip_index import look_up
     from packhouse.site.supervisor import hold_signals
 
     hold_signals()
@@ -117,10 +120,11 @@ def start(settings: Settings, *, edge: str = "embedded") -> int:
     listener = listen(settings.host, settings.port)
     settings = replace(settings, port=listener.getsockname()[1])
     numbers = shared_numbers.share(settings.data)
+    looked_up = look_up(settings.upstream)
     try:
         prepare(settings)
-        with suppress(_database_error()):  # a full disk is no reason not to serve what is there
-            keep_upstream(settings)
+        with suppress(_database_error(), PackhouseError):  # a full disk is no reason not to serve what is there
+            settings = keep_upstream(settings, looked_up)
         welcome(settings)
         fill_reserve(settings.data)
         if edge == "nginx":
@@ -205,14 +209,25 @@ def close_databases() -> None:
         connection.close()
 
 
-def keep_upstream(settings: Settings) -> None:
-    """Write down the upstream that was asked for, journalled when it changed."""
+def keep_upstream(settings: Settings, looked_up: Callable[[], str]) -> Settings:
+    """Write down the upstream that was asked for, journalled when it changed; the settings with its address.
+
+    `auto` is what pip on this machine is set to; nothing is below `main` where pip names none, or this very server.
+    """
     from packhouse.services.journal import COMMAND
     from packhouse.services.resources import now
     from packhouse.services.upstreams import ensure_default
+    from packhouse.site.pip_index import is_this_server
 
-    address = "" if settings.upstream in {"none", "auto"} else settings.upstream
-    ensure_default(COMMAND, address, learns=False, clock=now)
+    auto = settings.upstream == "auto"
+    address = looked_up() if auto else settings.upstream
+    if auto and not address:  # no pip here: what there is stays
+        return replace(settings, upstream="none")
+    if auto and is_this_server(settings, address):
+        address = "none"
+    settings = replace(settings, upstream=address)
+    ensure_default(COMMAND, "" if settings.upstream == "none" else settings.upstream, learns=auto, clock=now)
+    return settings
 
 
 def welcome(settings: Settings) -> None:
@@ -324,10 +339,15 @@ def count_downloads(stock: Resources) -> DownloadCounts:
     """Begin to write down the downloads of this worker."""
     from django.db import connections
 
+    from packhouse.services.budget import touch
     from packhouse.services.downloads import keep
     from packhouse.site.download_counts import DownloadCounts
 
-    counts = DownloadCounts(stock.tally, keep, connections.close_all)
+    def carried(counted: Mapping[Key, int]) -> None:
+        keep(counted)
+        touch(stock, (key.filename for key in counted))
+
+    counts = DownloadCounts(stock.tally, carried, connections.close_all)
     counts.start()
     return counts
 

@@ -33,6 +33,7 @@ class Settings:
     registration: str | None = None  # open | invited | closed; default: open on loopback, else invited
     upstream_ttl: int = 600
     upstream_negative_ttl: int = 60
+    upstream_storage: int | None = None  # of what is kept of upstreams; None: no bound
     max_file_size: int = 2 * 1024**3
     max_project_size: int | None = None
     email: str | None = None  # smtp://user:password@host:port
@@ -93,6 +94,7 @@ _CHOICES = {
 _NUMBERS = {
     "upstream_ttl": (0, None),
     "upstream_negative_ttl": (0, None),
+    "upstream_storage": (0, None),
     "max_file_size": (0, None),
     "max_project_size": (0, None),
     "page_max_age": (0, None),

@@ -264,7 +264,7 @@ def test_no_server_starts_on_a_restore_that_did_not_end(backed: Backed, tmp_path
     data = tmp_path / "data"
     assert restore(backed.file, data)[0] == 0
     (data / "restoring").mkdir()
-    done = run_packhouse("serve", "--data", str(data), "--port", "0", extra=elsewhere(data))
+    done = run_packhouse("serve", "--upstream", "none", "--data", str(data), "--port", "0", extra=elsewhere(data))
     assert (done.returncode, "did not end" in done.stderr) == (2, True)
 
 

@@ -59,7 +59,7 @@ def test_a_new_claim_link_at_each_start_until_there_is_an_administrator(start_se
 
 def test_other_addresses_wait_for_an_administrator(tmp_path: Path, start_server: StartServer):
     folder = tmp_path / "data"
-    done = run_packhouse("serve", "--host", "0.0.0.0", "--port", "0", "--data", str(folder))
+    done = run_packhouse("serve", "--upstream", "none", "--host", "0.0.0.0", "--port", "0", "--data", str(folder))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "there is no administrator yet" in done.stderr
     made = ["user", "create", "admin", "--email", "admin@example.org", "--admin", "--password-stdin"]

@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import io
+import os
 import secrets
 import socket
 import threading
 import time
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import orjson
 import pytest
 from tests.corpus import make_wheel
+from tests.infra import clients
 from tests.infra.server import Server, finish, start, start_node
 from tests.infra.upstreams import Fault, UpFile, Upstream, cut_after, held, paused_after, sends, status, upstream
 
@@ -185,7 +190,7 @@ def test_hostile_222_a_page_instead_of_a_file_is_a_502(server: Server, source: S
     assert server.get(url)[0] == 502
 
 
-def test_hostile_227_a_file_that_breaks_off_is_gone_on_with(server: Server, source: Source):
+def test_hostile_228_a_file_that_breaks_off_is_gone_on_with(server: Server, source: Source):
     url, data = sdist_of(server, source)
     source.fails(source.sdist, cut_after(1_000_000, times=2))
     assert server.get(url)[2] == data
@@ -194,7 +199,7 @@ def test_hostile_227_a_file_that_breaks_off_is_gone_on_with(server: Server, sour
     assert paths[1].startswith("bytes=")
 
 
-def test_hostile_227_one_that_always_breaks_off_is_gone_on_with_by_the_next_request(server: Server, source: Source):
+def test_hostile_228_one_that_always_breaks_off_is_gone_on_with_by_the_next_request(server: Server, source: Source):
     url, data = sdist_of(server, source)
     source.fails(source.sdist, cut_after(0))
     assert not came_whole(server, url)
@@ -305,3 +310,42 @@ def test_nothing_is_left_behind(at_edge: Server, source: Source):
     at_edge.get(sdist_of(at_edge, source)[0])
     folder = at_edge.data / "blobs" / "pulling"
     await_that(lambda: list(folder.iterdir()) == [])
+
+
+def test_auto_is_the_index_pip_is_set_to(start_server: Callable[..., Server], source: Source):
+    extra = {"PIP_INDEX_URL": source.host.url, "PIP_CONFIG_FILE": os.devnull}
+    server = start_server("--upstream", "auto", extra=extra)
+    assert f"upstream   {source.host.url} (pulled through below your own projects" in server.output()
+    url, data = wheel_of(server, source)
+    assert server.get(url)[2] == data
+    assert "mode\tfallback" in server.must("upstream", "show", "default")
+
+
+def test_auto_is_nobody_where_pip_is_set_to_this_very_server(start_server: Callable[..., Server]):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    extra = {"PIP_INDEX_URL": f"http://localhost:{port}/simple/", "PIP_CONFIG_FILE": os.devnull}
+    server = start_server("--upstream", "auto", "--port", str(port), extra=extra)
+    assert "upstream   none" in server.output()
+    assert server.get("/simple/nothing/")[0] == 404
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("client", [("pip", "install", "--no-input", "--no-cache-dir"), ("uv", "pip", "install")])
+def test_clients_install_through_us(at_edge: Server, source: Source, client: tuple[str, ...], tmp_path: Path):
+    needed = Source(source.host)
+    lines = [f"Requires-Dist: {needed.name}>=1"]
+    for one, metadata in ((source, lines), (needed, [])):
+        filename, data = make_wheel(one.name, "1.0", lines=metadata)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            core = archive.read(next(name for name in archive.namelist() if name.endswith("/METADATA")))
+        one.project.files[:] = [UpFile(filename, data, metadata=core)]
+    python = clients.make_environment(tmp_path / "env")
+    option = "--index-url" if client[0] == "pip" else "--default-index"
+    where = ("--python", str(python)) if client[0] == "uv" else ()
+    command = (str(python.with_name("pip")), *client[1:]) if client[0] == "pip" else client
+    done = clients.run(*command, *where, option, f"{at_edge.url}/simple/", source.name, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "env").glob(f"lib/*/site-packages/{needed.name}-1.0.dist-info"))
+    assert f"{needed.wheel}.metadata" in needed.asked()

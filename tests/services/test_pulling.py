@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 from tests.infra.clock import TickingClock
+from tests.infra.disks import small_disk
 from tests.infra.publishing import Press, make_resources
 from tests.infra.upstreams import HTML, JSON, UpFile, Upstream, redirect, sends, status, upstream
 
@@ -18,6 +24,8 @@ from packhouse.errors import Kind, PackhouseError
 if TYPE_CHECKING:
     from packhouse.catalogue.models import Index
     from packhouse.services.resources import Resources
+
+__all__ = ["small_disk"]
 
 WHEEL = "tapes-1.0-py3-none-any.whl"
 
@@ -379,6 +387,39 @@ def test_hostile_240_a_hundred_thousand_unknown_names_take_bounded_memory():
     assert unknown.until(("default", "n99999"), 61.0) is None
 
 
+def test_hostile_240_one_client_asks_for_so_many_unknown_names_a_minute(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.services.pulling import Misses, pull
+
+    resources.doors.misses = Misses(3)
+    for number in range(3):
+        pull(resources, "main", f"n{number}", client="192.0.2.1")
+    with pytest.raises(PackhouseError) as caught:
+        pull(resources, "main", "n9", client="192.0.2.1")
+    assert (caught.value.kind, caught.value.code) == (Kind.TOO_MANY, "names-too-many")
+    pull(resources, "main", "n9", client="192.0.2.2")
+    later(clock, 61)
+    pull(resources, "main", "n10", client="192.0.2.1")
+    assert len(source.asked) == 5
+
+
+def test_hostile_238_a_reserved_name_is_remembered_like_any_unknown_one(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.pulling import unknown_until
+    from packhouse.services.upstreams import set_reserved
+
+    set_reserved(COMMAND, ["acme-*"], clock=clock)
+    for name in ("acme-utils", "nothing"):
+        assert read(resources, name) is None
+        until = unknown_until(resources, "main", name)
+        assert until is not None
+        assert 58 < until - clock().timestamp() <= 60
+    assert source.paths() == ["/simple/nothing/"]
+
+
 def test_credentials_are_kept_sealed(db: None, clock: TickingClock):
     from packhouse.catalogue.models import JournalEntry
     from packhouse.catalogue.models import Upstream as Row
@@ -415,3 +456,165 @@ def test_what_is_kept_can_be_asked_for_as_it_was(
     assert at(first) == [("tapes-0.1.tar.gz", False), (WHEEL, False)]
     assert at(first.replace(year=2021)) == [("tapes-0.1.tar.gz", True)]
     assert at(first.replace(year=2019)) == []
+
+
+# names
+
+
+def test_hostile_235_a_name_the_upstream_is_known_to_have_is_published_when_an_administrator_says_so(
+    press: Press, main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.catalogue.models import JournalEntry
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstreams import permit
+
+    press.wheel("reels", "1.0")  # nobody asked for it: nobody is asked about it now
+    assert source.asked == []
+    read(resources)
+    with pytest.raises(PackhouseError) as caught:
+        press.wheel("Tapes", "9.0")
+    assert (caught.value.kind, caught.value.code) == (Kind.FORBIDDEN, "name-upstream")
+    permit(COMMAND, "Tapes", clock=clock)
+    assert JournalEntry.objects.filter(kind="upstream name permitted", project="tapes").count() == 1
+    press.wheel("tapes", "9.0")
+    assert [file["filename"] for file in read(resources)["files"]] == ["tapes-9.0-py3-none-any.whl"]
+
+
+def test_hostile_236_a_name_of_ours_that_an_upstream_has_too_is_reported_and_stays_ours(
+    press: Press, main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstream_facts import collisions
+    from packhouse.services.upstreams import permit
+
+    read(resources)
+    permit(COMMAND, "tapes", clock=clock)
+    press.wheel("tapes", "9.0")
+    later(clock)
+    asked = len(source.asked)
+    assert [file["filename"] for file in read(resources)["files"]] == ["tapes-9.0-py3-none-any.whl"]
+    assert len(source.asked) == asked
+    assert collisions() == [("tapes", "default")]
+
+
+def test_the_root_page_names_what_was_kept_and_nothing_else(
+    press: Press, main: Index, resources: Resources, source: Upstream
+):
+    from packhouse.services import pages
+
+    def names() -> list[str]:
+        page = pages.read_page("main", "", "json", resources.clock)
+        assert page is not None
+        return [project["name"] for project in orjson.loads(page.body)["projects"]]
+
+    source.add("never-asked", UpFile("never_asked-1.0.tar.gz", b"x"))
+    press.wheel("reels", "1.0")
+    assert names() == ["reels"]
+    read(resources)
+    assert names() == ["reels", "tapes"]
+
+
+# files
+
+
+def bring(resources: Resources, filename: str = WHEEL) -> Any:
+    """Fetch a file as somebody who asks for it; None when it is here, or the large file that is coming."""
+    from packhouse.catalogue.models import Index, UpstreamFile
+    from packhouse.services.pulled_files import bring as fetch
+    from packhouse.services.pulled_files import find_pulled
+
+    row = UpstreamFile.objects.get(filename=filename)
+    found = find_pulled(Index.objects.get(name="main"), row.sha256, filename)
+    assert found is not None
+    return fetch(resources, found)
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> None:
+    """Files are fetched by a thread of its own, which sees what is committed."""
+
+
+@pytest.mark.slow
+def test_hostile_239_when_the_one_who_fetches_dies_another_goes_on(
+    committed: None, main: Index, resources: Resources, source: Upstream
+):
+    data = b"0123456789" * 300_000
+    change(source, data=data, metadata=None)
+    read(resources)
+    file = source.projects["tapes"].files[0]
+    folder = resources.settings.blobs_folder / "pulling"
+    folder.mkdir(parents=True)
+    etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+    (folder / f"{file.sha256}.note").write_bytes(orjson.dumps({"size": len(data), "validator": etag}))
+    dying = subprocess.Popen(
+        [sys.executable, "-c", DYING, str(folder / file.sha256)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert dying.stdin is not None
+    assert dying.stdout is not None
+    dying.stdin.write(data[:1_000_000])
+    dying.stdin.close()
+    assert dying.stdout.readline() == b"held\n"
+    growing = bring(resources)
+    assert growing.size == len(data)
+    assert not growing.over.is_set()  # another process fetches it, as far as anybody knows
+    dying.kill()
+    dying.wait(60)
+    dying.stdout.close()
+    assert growing.over.wait(60)
+    assert growing.whole
+    assert resources.blobs.read(file.sha256) == data
+    assert [h.get("range") for _, path, h in source.asked if path.endswith(".whl")] == ["bytes=1000000-"]
+
+
+DYING = """
+import fcntl, sys, time
+with open(sys.argv[1], "wb") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    file.write(sys.stdin.buffer.read())
+    file.flush()
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_hostile_239_a_full_disk_is_said_and_what_was_begun_is_removed(
+    committed: None, main: Index, clock: TickingClock, small_disk: Path, source: Upstream
+):
+    made = make_resources(clock, data=small_disk, storage=f"file://{small_disk}/blobs")
+    change(source, data=bytes(30_000_000), metadata=None)
+    read(made)
+    growing = bring(made)
+    assert growing is not None
+    assert growing.over.wait(60)
+    assert growing.error.kind is Kind.FULL
+    assert list((small_disk / "blobs" / "pulling").iterdir()) == []
+    made.doors.close()
+
+
+@pytest.mark.slow
+def test_what_was_least_used_goes_first_and_comes_again(
+    committed: None, press: Press, main: Index, clock: TickingClock, tmp_path: Path, source: Upstream
+):
+    from packhouse.services import budget
+    from packhouse.services.maintenance import unnamed
+
+    made = replace(press.resources, settings=replace(press.resources.settings, data=tmp_path, upstream_storage=2500))
+    for number in range(3):
+        source.projects["tapes"].files.append(UpFile(f"tapes-3.{number}.tar.gz", bytes([number]) * 1000))
+    press.wheel("reels", "1.0")
+    ours = [sha256 for sha256, _ in made.blobs.kept()]
+    read(made)
+    files = source.projects["tapes"].files[1:]
+    for file in files:
+        assert bring(made, file.filename) is None
+    assert budget.kept_bytes() == 3000
+    budget.touch(made, [files[0].filename])
+    assert budget.keep_within(made) == 1000
+    assert [made.blobs.stat(file.sha256) for file in files] == [1000, None, 1000]
+    assert budget.keep_within(made) == 0
+    assert all(made.blobs.stat(sha256) is not None for sha256 in ours)
+    assert unnamed([files[0].sha256, files[1].sha256]) == [files[1].sha256]
+    assert bring(made, files[1].filename) is None
+    assert made.blobs.stat(files[1].sha256) == 1000
+    made.doors.close()

@@ -101,7 +101,7 @@ def test_one_that_is_not_there_is_unreachable(source: Upstream):
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_hostile_227_a_page_that_breaks_off_is_unreachable(source: Upstream, compressed: bool):
+def test_hostile_228_a_page_that_breaks_off_is_unreachable(source: Upstream, compressed: bool):
     source.gzip = compressed
     source.faults["*"] = cut_after(40)
     with pytest.raises(UnreachableError):

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from packhouse.catalogue.composition import Owner, own_indexes, owning_layer, owns
+from packhouse.catalogue.composition import Owner, own_indexes, owning_layer, owns, upstreams_below
 from packhouse.catalogue.models import Index, Project, UpstreamProject
-from packhouse.catalogue.pulled import kept_project, upstream_listing, upstream_listing_as_of
+from packhouse.catalogue.pulled import kept_entries, kept_project, upstream_listing, upstream_listing_as_of
 from packhouse.catalogue.rows import fetch, fetch_one, moment_out
 from packhouse.domain.listing import ListedFile, ProjectListing, RootEntry, RootListing, Status
 from packhouse.domain.moments import AsOf, holds
@@ -227,11 +227,13 @@ def root_at(index: Index, as_of: AsOf) -> RootListing:
 
 
 def root_shown(index: Index) -> RootListing:
-    """Every project an index shows now, quarantined and deleted ones left out."""
+    """Every project an index shows now, quarantined and deleted ones left out; of upstreams those kept."""
     rows = root_range(own_indexes(index.pk))
-    return RootListing(
-        serial=index.serial, projects=tuple(RootEntry(r.name, r.display_name, r.serial) for r in rows if r.shown)
-    )
+    shown = [RootEntry(row.name, row.display_name, row.serial) for row in rows if row.shown]
+    upstreams = upstreams_below(index.pk)
+    if upstreams:
+        shown = sorted([*shown, *kept_entries(upstreams)], key=lambda entry: entry.name)
+    return RootListing(serial=index.serial, projects=tuple(shown))
 
 
 class RootRow(NamedTuple):

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import zstandard
+from django.db.models import Exists, OuterRef
 
-from packhouse.catalogue.models import Observation, Upstream, UpstreamFile, UpstreamProject
+from packhouse.catalogue.models import Observation, Project, Upstream, UpstreamFile, UpstreamPermit, UpstreamProject
 from packhouse.catalogue.rows import fetch, fetch_one, moment_out
-from packhouse.domain.listing import ListedFile, ProjectListing, Status
+from packhouse.domain.listing import ListedFile, ProjectListing, RootEntry, Status
 from packhouse.domain.moments import AsOf
 from packhouse.domain.pulled import PulledFile, believed
 from packhouse.domain.reach import Reach
@@ -39,6 +40,29 @@ def upstream_owns(upstream: str, name: str, as_of: AsOf | None = None) -> bool:
     The past is what it would have shown: the first page says what the project was before it, too.
     """
     return fetch_one(_OWNED, upstream, name) is not None and not is_ours(name)
+
+
+def upstream_with(name: str) -> str | None:
+    """An upstream of which a page of a project (normalized) was kept, and which has it still; None when none has."""
+    rows = UpstreamProject.objects.filter(name=name, gone=False).order_by("from_serial")
+    found: str | None = rows.values_list("upstream__name", flat=True).first()
+    return found
+
+
+def is_permitted(name: str) -> bool:
+    """Whether a name (normalized) may be published here although an upstream has it."""
+    return UpstreamPermit.objects.filter(name=name).exists()
+
+
+def kept_entries(upstreams: Iterable[str]) -> list[RootEntry]:
+    """The projects kept of these upstreams whose names are not ours, quarantined ones left out, by name."""
+    ours = Project.objects.filter(name=OuterRef("name"))
+    rows = UpstreamProject.objects.filter(upstream__name__in=list(upstreams)).exclude(status=Status.QUARANTINED.value)
+    kept = rows.filter(~Exists(ours)).values_list("name", "serial")
+    newest: dict[str, int] = {}
+    for name, serial in kept:
+        newest[name] = max(serial, newest.get(name, 0))
+    return [RootEntry(name, name, serial) for name, serial in sorted(newest.items())]
 
 
 def kept_project(upstream: str, name: str) -> UpstreamProject | None:

@@ -49,8 +49,8 @@ def _say(text: str) -> None:
 def _head(settings: Settings, origin: str = "") -> str:
     listening = address(replace(settings, base_url=None))
     upstream = re.sub("//[^/@]*@", "//", settings.upstream)
-    if upstream == "auto":
-        upstream += " (nothing is asked yet: this version wants an address)"
+    if upstream not in {"none", "auto"}:
+        upstream += " (pulled through below your own projects; --upstream none turns that off)"
     return "\n".join(
         [
             f"Packhouse {__version__} is at {address(settings)}/ (Ctrl-C stops it)",

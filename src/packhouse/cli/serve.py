@@ -19,7 +19,7 @@ from packhouse.errors import Kind, refuse
 @click.option(
     "--upstream",
     metavar="auto|none|URL",
-    help="The index that is pulled through below `main` [auto]; `auto` asks nobody in this version.",
+    help="The index that is pulled through below `main`; `auto` is the one pip on this machine is set to [auto].",
 )
 @click.option(
     "--edge",

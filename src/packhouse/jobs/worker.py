@@ -190,11 +190,12 @@ def _alone_in_the_database(key: int) -> bool:
 
 def standard(resources: Resources) -> Worker:
     """The worker of a server: search and large root pages follow the journal; what is left over is cleared."""
-    from packhouse.services import downloads, fetching, journal, maintenance, restoring, roots, search, totals
+    from packhouse.services import budget, downloads, fetching, journal, maintenance, restoring, roots, search, totals
 
     jobs = (
         Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
         Job("files begun and not gone on with", "*/10 * * * *", fetching.sweep),
+        Job("what is kept of upstreams", "*/5 * * * *", budget.keep_within),
         Job("marks of changed pages", "* * * * *", maintenance.sweep_marks),
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
         Job("how far the journal is", "* * * * *", restoring.mark_high_water),

@@ -78,6 +78,8 @@ def _move(resources: Resources, project: UpstreamProject) -> None:
     """Move the validators of a project's pages."""
     project.serial = max(project.serial, last_serial())
     project.modified = max(project.modified + 1, int(resources.clock().timestamp()))
+    roots = Page.objects.filter(index_name__in=indexes_with(project.upstream.name), project="")
+    roots.exclude(kind=pages.NAMES).delete()  # they carry the serial
 
 
 def failed(resources: Resources, project: UpstreamProject, words: str, retry_after: int | None) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,10 @@ _log = logging.getLogger(__name__)
 
 MOST_UNKNOWN = 20_000
 """Names remembered that an upstream does not have; those asked for least lately go first."""
+MOST_MISSES = 600
+"""Names nobody has that one client may make us ask an upstream for in a minute (hostile-240)."""
+LONGEST_PRETENCE = 1.0
+"""Seconds at most by which the 404 for a private name is held back, so that it looks like any other."""
 RETRY = 5.0
 """Seconds after a failure in which a project is not asked for again; doubled with each further one."""
 LONGEST_RETRY = 60.0
@@ -79,6 +84,28 @@ class Unknown:
         return len(self._until)
 
 
+class Misses:
+    """How many names nobody has each client made us ask for in this minute; bounded. For any number of threads."""
+
+    def __init__(self, most: int = MOST_MISSES) -> None:
+        self._most = most
+        self._minute = 0
+        self._counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def are_too_many(self, client: str, now: float) -> bool:
+        """Whether a client has made us ask in vain often enough."""
+        with self._lock:
+            return self._minute == int(now // 60) and self._counts.get(client, 0) >= self._most
+
+    def add(self, client: str, now: float) -> None:
+        """An upstream was asked in vain for a client."""
+        with self._lock:
+            if self._minute != int(now // 60) or len(self._counts) > MOST_UNKNOWN:
+                self._minute, self._counts = int(now // 60), {}
+            self._counts[client] = self._counts.get(client, 0) + 1
+
+
 class Breaker:
     """What an upstream did lately: after failures in a row it is left alone for a while, then tried by one."""
 
@@ -114,6 +141,8 @@ class Door:
 
     asker: Asker
     breaker: Breaker = field(default_factory=Breaker)
+    latency: float = 0.0
+    """Seconds it last took to say that it does not have a name."""
     room: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))
 
 
@@ -124,6 +153,7 @@ class Doors:
         self._doors: dict[str, Door] = {}
         self._lock = threading.Lock()
         self.unknown = Unknown()
+        self.misses = Misses()
 
     def to(self, upstream: Upstream, allowed: tuple[str, ...]) -> Door:
         """The way to an upstream; `allowed` are private networks that its links may lead to."""
@@ -136,6 +166,11 @@ class Doors:
 
     def _asker(self, reach: Reach, allowed: tuple[str, ...]) -> Asker:
         return Asker(reach, allowed=read_networks(allowed))
+
+    def latency_of(self, upstream: str) -> float:
+        """Seconds it last took an upstream to say that it does not have a name."""
+        door = self._doors.get(upstream)
+        return 0.0 if door is None else door.latency
 
     def close(self) -> None:
         """End all connections."""
@@ -150,9 +185,10 @@ def goes_out(name: str) -> bool:
     return not is_ours(name) and not is_reserved(name, reserved_names())
 
 
-def pull(resources: Resources, index_name: str, name: str) -> None:
+def pull(resources: Resources, index_name: str, name: str, client: str = "") -> None:
     """Bring what is kept of a project (normalized) up to date, as far as an upstream of the index answers for it.
 
+    `client` is the address of who asks; one who asks for too many names that nobody has is refused (TOO_MANY).
     Raises PackhouseError (UPSTREAM) when an upstream that should answer can't, and nothing older may be given.
     """
     index = Index.objects.filter(name=index_name).first()
@@ -162,11 +198,30 @@ def pull(resources: Resources, index_name: str, name: str) -> None:
     if owner is not None and owner.own:
         return
     wanted = [owner.upstream] if owner is not None else upstreams_below(index.pk)
-    if not wanted or not goes_out(name):
+    if not wanted:
         return
+    if not goes_out(name):
+        _pretend(resources, wanted[0], name)
+        return
+    now = resources.clock().timestamp()
+    if owner is None and client and resources.doors.misses.are_too_many(client, now):
+        message = f"More than {MOST_MISSES} unknown names were asked for from your address in a minute; wait."
+        raise PackhouseError(Kind.TOO_MANY, Fault("names-too-many", message), retry_after=60)
+    known = resources.doors.unknown.until((wanted[-1], name), now)
     for upstream in Upstream.objects.filter(name__in=wanted).order_by("pk") if len(wanted) == 1 else _in_order(wanted):
         if _pull_from(resources, upstream, name):
             return
+    if known is None and owner is None:
+        resources.doors.misses.add(client, now)
+
+
+def _pretend(resources: Resources, upstream_name: str, name: str) -> None:
+    """Take as long to say that there is no private name as it takes for any other (hostile-238)."""
+    now = resources.clock().timestamp()
+    key = (upstream_name, name)
+    if resources.doors.unknown.until(key, now) is None:
+        time.sleep(min(resources.doors.latency_of(upstream_name), LONGEST_PRETENCE))
+        resources.doors.unknown.keep(key, now + resources.settings.upstream_negative_ttl)
 
 
 def _in_order(names: list[str]) -> list[Upstream]:
@@ -259,6 +314,7 @@ def _answer(door: Door, name: str, project: UpstreamProject | None, clock: Clock
     if not door.room.acquire(timeout=STALE_SECONDS):
         raise UnreachableError("too many pages are being asked for")
     try:
+        begun = time.monotonic()
         seconds = SECONDS if project is None else STALE_SECONDS
         etag = "" if project is None else project.etag
         answer = fetch_page(door.asker, door.asker.reach.page_url(name), etag=etag, seconds=seconds)
@@ -268,6 +324,8 @@ def _answer(door: Door, name: str, project: UpstreamProject | None, clock: Clock
     finally:
         door.room.release()
     door.breaker.worked()
+    if isinstance(answer, NoPage):
+        door.latency = time.monotonic() - begun
     if isinstance(answer, FoundPage) and not answer.body:
         raise UnusableError("an empty page")
     return answer

@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from packhouse.catalogue.models import File, JournalEntry, Placement
+from packhouse.catalogue.pulled import is_permitted, upstream_with
 from packhouse.catalogue.rows import fetch_one
 from packhouse.catalogue.upload_facts import IndexFacts, KnownFile, KnownRelease, UploadFacts, index_facts, upload_facts
 from packhouse.domain.filenames import SdistFilename, WheelFilename
@@ -99,6 +100,7 @@ def demand(case: Case) -> None:
     if facts.project is None:
         _demand_standing(case.identity, case.profile)
         _demand_new_name(case)
+        _demand_free_upstream(case.candidate.parsed.name)
     may(case.identity, Action.UPLOAD, index=facts.index.right, project=facts.project_right(name)).demand()
     if not facts.index.has_own:
         raise without_own(facts.index.name)
@@ -147,6 +149,17 @@ def _demand_new_name(case: Case) -> None:
     faults = name_faults(case.candidate.display_name, case.profile, _lookalike(name))
     if faults:
         raise PackhouseError(Kind.INVALID, *faults)
+
+
+def _demand_free_upstream(name: str) -> None:
+    """hostile-235: a name that an upstream is known to have is published only when an administrator said so."""
+    owner = upstream_with(name)
+    if owner is not None and not is_permitted(name):
+        message = (
+            f"The name {name!r} is taken in the upstream {owner!r}, from which it is installed here; choose another,"
+            f" or ask an administrator to permit it (`packhouse upstream permit {name}`)."
+        )
+        raise refuse(Kind.FORBIDDEN, "name-upstream", message, "name")
 
 
 def _lookalike(name: str) -> str | None:

@@ -54,6 +54,9 @@ class Blobs(Protocol):
     def wanted_at(self, sha256: str) -> float | None:
         """When a blob was last kept (unix seconds), or None when there is no such blob."""
 
+    def touch(self, sha256: str) -> None:
+        """A blob is wanted now, as if it had just been kept; harmless when it is not there."""
+
     def delete(self, sha256: str) -> None:
         """Remove a blob, durably; harmless when it is not there."""
 

@@ -95,6 +95,11 @@ class LocalBlobs:
         except (FileNotFoundError, PackhouseError):
             return None
 
+    def touch(self, sha256: str) -> None:
+        """See `Blobs.touch`."""
+        with suppress(OSError):
+            os.utime(self.path(sha256))
+
     def delete(self, sha256: str) -> None:
         """See `Blobs.delete`."""
         path = self.path(sha256)

@@ -62,6 +62,11 @@ class MemoryBlobs:
         found = self._blobs.get(sha256)
         return None if found is None else found[1]
 
+    def touch(self, sha256: str) -> None:
+        """See `Blobs.touch`."""
+        if sha256 in self._blobs:
+            self._blobs[sha256] = (self._blobs[sha256][0], time.time())
+
     def delete(self, sha256: str) -> None:
         """See `Blobs.delete`."""
         self.path(sha256)

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
+from packhouse.domain.addresses import place_of
 from packhouse.domain.headers import CacheRules, Headers, error_headers, preflight_headers, redirect_headers
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.negotiation import IDENTITY, Representation, choose_representation
@@ -116,7 +117,8 @@ def _answer(request: HttpRequest, right: IndexRight, name: str) -> HttpResponseB
         return not_acceptable(right)
     if not name and roots.are_many():
         return _answer_root(request, right, representation)
-    page = pages.read_page(right.name, name, representation.kind, pull=partial(pulling.pull, resources.get()))
+    pull = partial(pulling.pull, resources.get(), client=place_of(str(request.META.get("REMOTE_ADDR", ""))))
+    page = pages.read_page(right.name, name, representation.kind, pull=pull)
     if page is None:
         return _missing_for_now(request, right, name)
     rules = _rules()
