@@ -484,3 +484,19 @@ def test_a_304_is_answered_again_while_its_tag_is_the_pages(world: World) -> Non
     world.page("other", serial=8)
     assert known.again("/simple/foo/") is None
     assert known.answer("/simple/foo/").status == 200  # type: ignore[union-attr]
+
+
+def test_small_metadata_is_answered_again_and_what_counts_as_a_download_is_not(world: World) -> None:
+    world.page()
+    world.blobs.put(SMALL)
+    known = Known(world)
+    for serial, filename in ((8, "foo-1.0-py3-none-any.whl.metadata"), (9, "foo-1.0-py3-none-any.whl")):
+        path = file_path(SMALL, filename)
+        missed = known.answer(path)
+        assert isinstance(missed, Miss)
+        missed.watch.replaced(200, hand_off(SMALL, filename))
+        replies = [known.answer(path) for _ in range(2)]
+        again = known.again(path)
+        assert again == (replies[1] if filename.endswith(".metadata") else None)
+        world.page(serial=serial)
+        assert known.again(path) is None

@@ -34,6 +34,9 @@ from packhouse.storage.tally import Tally, is_download
 
 DEFAULT_BYTES = 64 * 1024 * 1024
 MOST_HOT = 4096
+AGAIN_BYTES = 8192
+"""Bytes of core metadata whose reply is remembered as it is, beside the memory for blobs."""
+
 NOT_FOUND = not_found()
 NOT_FOUND_HEAD = NOT_FOUND._replace(body=None)
 
@@ -66,11 +69,11 @@ class Hot(NamedTuple):
 
 
 class Again(NamedTuple):
-    """What a page was answered with to headers that a server knows again; `known` lives on, so its id is its own."""
+    """What was answered to headers that a server knows again; `known` lives on, so its id is its own."""
 
     known: object
     entry: Entry[Kept]
-    page: Page
+    value: Kept
     reply: Reply
 
 
@@ -120,7 +123,7 @@ class Reading:
         found = self._again.get((request.path, id(request.known)))
         if found is None or request.query or request.method != "GET":
             return None
-        _, entry, page, reply = found
+        _, entry, value, reply = found
         with self._lock:
             try:
                 if self._reader.moved():
@@ -128,7 +131,7 @@ class Reading:
                     self._access = None
             except PackhouseError:
                 return None
-            if entry.tick != self._tick or entry.value is not page:
+            if entry.tick != self._tick or entry.value is not value:
                 return None
             if entry.uses < MOST_USES:
                 entry.uses += 1
@@ -228,11 +231,15 @@ class Reading:
             reply = Reply(304, ready.not_modified)
         else:
             reply = Reply(200, ready.headers, None if request.method == "HEAD" else ready.body)
+        self._note_again(request, entry, reply)
+        return reply
+
+    def _note_again(self, request: Request, entry: Entry[Kept], reply: Reply) -> None:
+        """Remember a reply that anybody may have until something is committed."""
         if request.known is not None and request.method == "GET":
             if len(self._again) >= MOST_HOT:
                 self._again.clear()
-            self._again[request.path, id(request.known)] = Again(request.known, entry, page, reply)
-        return reply
+            self._again[request.path, id(request.known)] = Again(request.known, entry, entry.value, reply)
 
     def _heat(self, request: Request, target: PageTarget, page: Page, representation: Representation) -> None:
         """Remember the short way to a page that anybody may read at any time."""
@@ -335,7 +342,10 @@ class Reading:
             if not current or (kept.pulled and not self._is_good(kept)):
                 self._memory.drop(target)
             elif not kept.audience or self._is_allowed(request.headers, kept.audience):
-                return self.send_file(kept, request, target)
+                reply = self.send_file(kept, request, target)
+                if _is_same_for_all(kept, target, reply) and not request.query:
+                    self._note_again(request, entry, reply)
+                return reply
         return Miss((target, request.headers.get("authorization")), self._watch_file(request, target))
 
     def _is_good(self, kept: KeptFile) -> bool:
@@ -374,6 +384,12 @@ class Reading:
         if self._tally is not None and is_download(request.method, target.filename, reply.status, start):
             self._tally.count(target.index, target.filename, request.headers.get("user-agent", ""))
         return reply
+
+
+def _is_same_for_all(kept: KeptFile, target: FileTarget, reply: Reply) -> bool:
+    """Whether a reply is small core metadata that anybody may have: no download, which has to be counted."""
+    small = reply.status == 200 and isinstance(reply.body, bytes) and len(reply.body) <= AGAIN_BYTES
+    return small and not kept.audience and not kept.pulled and target.filename.endswith(".metadata")
 
 
 class _PageWatch:
