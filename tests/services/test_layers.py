@@ -106,6 +106,7 @@ def test_layers_that_make_no_sense_are_refused_and_nothing_changes(
         ("top", "index:low", "layer-repeated"),
         ("top", "index:nowhere", "index-unknown"),
         ("top", "cloud:x", "layer-invalid"),
+        ("top", "upstream:nobody", "upstream-unknown"),
     ):
         with pytest.raises(PackhouseError) as caught:
             indexes.add_layer(COMMAND, name, LayerSpec.parse(layer), clock=clock)
@@ -134,6 +135,20 @@ def test_an_index_of_others_alone_takes_no_files(make: Callable[..., Press], pre
     indexes.add_layer(COMMAND, "top", LayerSpec("own"), clock=clock)
     top.wheel("foo", "2.0")
     assert versions("top", "foo", clock) == ["1.0"]  # the layer before it still answers
+
+
+def test_search_and_news_are_judged_one_by_one_only_where_something_may_be_hidden(
+    make: Callable[..., Press], clock: TickingClock
+) -> None:
+    from packhouse.services.upstreams import Wanted, set_upstream
+
+    set_upstream(COMMAND, "elsewhere", Wanted(url="http://127.0.0.1:9/simple/"), clock=clock)
+    make("plain", "own", "upstream:elsewhere")
+    make("above", "index:plain")
+    make("two", "own", "index:plain")
+    assert [serving.has_policy(name) for name in ("plain", "above", "two", "nowhere")] == [False, False, True, False]
+    rule("plain", "deny", "foo", clock)
+    assert serving.has_policy("above")
 
 
 def test_hostile_234_a_deleted_project_stays_owned(

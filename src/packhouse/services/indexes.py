@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packhouse.catalogue.models import Index, IndexGrant, IndexRule, Layer, Page, User
+from packhouse.catalogue.models.upstreams import Upstream
 from packhouse.catalogue.upload_facts import directly_above, index_facts
 from packhouse.config import Settings
 from packhouse.domain import serving
@@ -122,6 +123,9 @@ def _check_layers(name: str, layers: tuple[LayerSpec, ...]) -> None:
             raise refuse(Kind.INVALID, "layer-invalid", message, "layer")
         if layer.kind == INDEX and layer.target not in indexes_below_all([layer.target]):
             raise missing_index(layer.target)
+        if layer.kind == "upstream" and not Upstream.objects.filter(name=layer.target).exists():
+            message = f"There is no upstream {layer.target[:64]!r}; see `packhouse upstream`."
+            raise refuse(Kind.MISSING, "upstream-unknown", message, "layer")
         if layer.kind == INDEX and name in indexes_below_all([layer.target]):
             message = f"The index {layer.target!r} is made of {name!r} itself; leave this layer out."
             raise refuse(Kind.INVALID, "layer-loop", message, "layer")

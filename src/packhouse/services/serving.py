@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from packhouse.catalogue import queries
-from packhouse.catalogue.composition import makeup_of, owning_layer
+from packhouse.catalogue.composition import UPSTREAM, makeup_of, owning_layer
 from packhouse.catalogue.models import Index
 from packhouse.catalogue.queries import Answering, NewRelease
 from packhouse.domain.moments import AsOf
@@ -73,9 +73,9 @@ def _cut(release: ReleaseFacts, verdicts: dict[str, Verdict]) -> ReleaseFacts:
 
 
 def has_policy(index_name: str) -> bool:
-    """Whether an index, or one that it is made of, has a rule of what it serves, or several layers.
+    """Whether an index, or one that it is made of, has a rule of what it serves, or several layers of this server.
 
-    Where it has none, what is placed in it is what it serves.
+    Where it has none, what is placed in it is what it serves: an upstream never owns a name that is placed here.
     """
     index = Index.objects.filter(name=index_name).first()
     return index is not None and not _is_plain(index.pk, set())
@@ -85,7 +85,8 @@ def _is_plain(index_id: int, seen: set[int]) -> bool:
     seen.add(index_id)
     makeup = makeup_of(index_id)
     below = [target_id for _, _, target_id in makeup.layers if target_id is not None and target_id not in seen]
-    return makeup.policy.is_silent and len(makeup.layers) <= 1 and all(_is_plain(one, seen) for one in below)
+    ours = [kind for kind, _, _ in makeup.layers if kind != UPSTREAM]
+    return makeup.policy.is_silent and len(ours) <= 1 and all(_is_plain(one, seen) for one in below)
 
 
 def latest_served(index_name: str, project: str, now: datetime) -> tuple[Answering, ReleaseFacts] | None:

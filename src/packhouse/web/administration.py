@@ -31,6 +31,7 @@ from packhouse.services.index_rules import RulesOfIndex, RuleState
 from packhouse.services.indexes import LayerSpec
 from packhouse.services.journal import Actor
 from packhouse.services.state import state_of
+from packhouse.services.upstreams import list_upstreams
 from packhouse.web import resources
 from packhouse.web.index_forms import IndexForm, LayerForm, ReadForm
 from packhouse.web.reading import web_identity
@@ -168,8 +169,9 @@ def index_page(request: HttpRequest, name: str) -> HttpResponse:
 def _offered(name: str) -> list[LayerSpec]:
     """The layers an index could get."""
     others = [LayerSpec("index", one.name) for one in indexes.list_indexes() if one.name != name]
+    upstreams = [LayerSpec("upstream", one.name) for one in list_upstreams()]
     known = indexes.layers_of(name)
-    return [layer for layer in (LayerSpec("own"), *others) if layer not in known]
+    return [layer for layer in (LayerSpec("own"), *others, *upstreams) if layer not in known]
 
 
 def _changed(request: HttpRequest, name: str, sent: str, sheets: dict[str, Any]) -> bool:
