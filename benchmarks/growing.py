@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long everything takes on a server of a given size, one request at a time: the figures of docs/growth.md.
 
-    python -m benchmarks.growing --data FOLDER                 measure a folder that `load_catalogue` filled
+    python -m benchmarks.growing --data FOLDER...              measure folders that `load_catalogue` filled
     python -m benchmarks.growing --data FOLDER --keeping       what a backup copies and `verify` compares, added to it
     python -m benchmarks.growing --write docs/growth.md        write the tables of all results
 
-A server is started on the folder, asked, and stopped; some small wheels are published on it.
+A server is started on each folder, asked, and stopped; some small wheels are published on it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import multiprocessing
 import random
 import secrets
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -148,46 +152,69 @@ def _keeper(data: Path) -> str:
     return session_of(data, "somebody-1")
 
 
-def measure(place: Place) -> dict[str, object]:
-    """Everything; returns what is written to the results."""
+def ready(data: Path) -> tuple[str, str]:
+    """Bring a folder to this version; the cookies of the owner of many and of an administrator. Once in a process."""
     from packhouse.bootstrap import prepare
 
-    prepare(read_settings(data=place.data, upstream="none"))  # brings it to this version
-    cookie = session_of(place.data, MANY)
-    place.keeper = _keeper(place.data)
+    prepare(read_settings(data=data, upstream="none"))
+    return session_of(data, MANY), _keeper(data)
+
+
+def measure(data: Sequence[Path]) -> list[dict[str, object]]:
+    """Everything, of each folder; returns what is written to the results.
+
+    All servers run at once and are asked in turns, a part each, so that what else the machine does meets all of them.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as processes:
+        cookies = list(processes.map(ready, data))
+    with ExitStack() as servers:
+        runs = [_begin(folder, cookie, servers) for folder, cookie in zip(data, cookies, strict=True)]
+        for part in (_first_root, *PARTS):
+            for run in runs:
+                part(run.asker, run.place, run.cookie)
+            print(part.__name__, flush=True)
+        return [run.told() for run in runs]
+
+
+@dataclass
+class Run:
+    """A server that is measured."""
+
+    asker: Asker
+    place: Place
+    cookie: str
+    started: float
+    idle: int
+
+    def told(self) -> dict[str, object]:
+        """What was found."""
+        asker, data = self.asker, self.place.data
+        return {
+            "projects": self.place.projects,
+            "files": self.place.files,
+            "start_s": round(self.started, 2),
+            "idle_bytes": self.idle,
+            "after_bytes": memory(asker.server.process.pid),
+            "database_bytes": {name: (data / name).stat().st_size for name in ("catalogue.db", "activity.db")},
+            "figures": {what: _short(asker.spent[what], found) for what, found in asker.figures.items()},
+            "sizes": asker.sizes,
+        }
+
+
+def _begin(data: Path, cookies: tuple[str, str], servers: ExitStack) -> Run:
+    place = look(data)
+    cookie, place.keeper = cookies
     began = time.perf_counter()
-    server = start(place.data, "--workers", "1", "--upstream", "none", fresh=True)
+    server = start(data, "--workers", "1", "--upstream", "none", fresh=True)
+    servers.callback(server.stop)
     started = time.perf_counter() - began
-    try:
-        server.get("/simple/" + place.names[0] + "/")
-        time.sleep(3)
-        idle = memory(server.process.pid)
-        asker = Asker(server)
-        _first_root(asker, place)
-        for part in PARTS:
-            part(asker, place, cookie)
-            print(
-                part.__name__,
-                json.dumps({what: _short(asker.spent[what], asker.figures[what]) for what in asker.figures}),
-                flush=True,
-            )
-        loaded = memory(server.process.pid)
-    finally:
-        server.stop()
-    sizes = {name: (place.data / name).stat().st_size for name in ("catalogue.db", "activity.db")}
-    return {
-        "projects": place.projects,
-        "files": place.files,
-        "start_s": round(started, 2),
-        "idle_bytes": idle,
-        "after_bytes": loaded,
-        "database_bytes": sizes,
-        "figures": {what: _short(asker.spent[what], found) for what, found in asker.figures.items()},
-        "sizes": asker.sizes,
-    }
+    server.get("/simple/" + place.names[0] + "/")
+    time.sleep(3)
+    return Run(Asker(server), place, cookie, started, memory(server.process.pid))
 
 
-def _first_root(asker: Asker, place: Place) -> None:
+def _first_root(asker: Asker, place: Place, _cookie: str) -> None:
     """The first root page: a large server's worker makes it after a start, here it is waited for."""
     began, spent = time.perf_counter(), cpu_nanoseconds(asker.server.process.pid)
     current = place.data / "cache" / "roots" / "main" / "current"
@@ -358,14 +385,16 @@ def keep(found: dict[str, object], results: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Measure, or write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growing", description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="a filled data folder, of no running server")
+    parser.add_argument("--data", type=Path, nargs="+", default=[], help="filled data folders, of no running server")
     parser.add_argument("--keeping", action="store_true", help="measure the copy for a backup, and verify")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where figures are kept [%(default)s]")
     parser.add_argument("--write", type=Path, metavar="DOCUMENT", help="write the tables into this document")
     chosen = parser.parse_args(arguments)
-    if chosen.data:
-        place = look(chosen.data)
-        keep(keeping(place) if chosen.keeping else measure(place), chosen.results)
+    found = [keeping(look(data)) for data in chosen.data] if chosen.keeping else []
+    if chosen.data and not chosen.keeping:
+        found = measure(chosen.data)
+    for one in found:
+        keep(one, chosen.results)
     if chosen.write:
         write_document(chosen.write, json.loads(chosen.results.read_text(encoding="utf-8")))
     return 0
