@@ -63,8 +63,15 @@ class Load:
         answer = self._client.publish(self._token, sent.filename, sent.data())
         if answer.status == 200:
             self._ledger.note("acked", filename=sent.filename)
-        else:
+        elif not (answer.status == 403 and "#release-yanked" in answer.text and self._is_yanked(sent)):
             self.refused.append(f"{sent.filename}: {answer.status} {answer.text[:200]}")
+
+    def _is_yanked(self, sent: Sent) -> bool:
+        """Whether this round's own yank closed the release that a file was sent for."""
+        others = [
+            f for f in list(self._ledger.files.values()) if (f.project, f.version) == (sent.project, sent.version)
+        ]
+        return any(f.yank for f in others)
 
     def _new_file(self, sizes: tuple[int, int]) -> Sent:
         """A file of a new project, or of one of this round with a new release or another file."""
