@@ -59,6 +59,13 @@ def test_words_in_names_summaries_keywords_and_descriptions(query: str, first: s
     assert names(query)[0] == first
 
 
+@pytest.mark.parametrize("query", ["cafe", "Café", "CAFE\u0301", "fur", "für", "Für all"])
+def test_accents_make_no_difference(query: str, press: Press) -> None:
+    press.wheel("barista", "1.0", summary="Café au lait für alle")
+    press.wheel("tea", "1.0", summary="Something else")
+    assert names(query) == ["barista"]
+
+
 def test_the_exact_name_comes_first_then_names_it_begins(shelf: Press) -> None:
     assert names("requests")[:3] == ["requests", "requests-cache", "httpx"]
     assert names("numpy") == ["numpy", "pandas"]

@@ -44,9 +44,14 @@ def _sqlite() -> Iterator[str]:
     yield _TRIGGERS.format(when="changed", event="UPDATE", body=f"{removing}\n{adding}")
 
 
+def _plain(column: str) -> str:
+    """Without accents, as `domain.searching.plain` makes what people type."""
+    return f"regexp_replace(normalize({column}, NFKD), '[\u0300-\u036f]', '', 'g')"
+
+
 def _postgresql() -> Iterator[str]:
     words = " || ".join(
-        f"setweight(to_tsvector('simple', {column}), '{weight}')"
+        f"setweight(to_tsvector('simple', {_plain(column)}), '{weight}')"
         for column, weight in (("name", "A"), ("summary", "B"), ("keywords", "C"), ("description", "D"))
     )
     marks, grams = (f"array_to_tsvector(string_to_array({column}, ' '))" for column in ("marks", "grams"))
