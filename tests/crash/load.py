@@ -63,15 +63,11 @@ class Load:
         answer = self._client.publish(self._token, sent.filename, sent.data())
         if answer.status == 200:
             self._ledger.note("acked", filename=sent.filename)
-        elif not (answer.status == 403 and "#release-yanked" in answer.text and self._is_yanked(sent)):
+        else:
             self.refused.append(f"{sent.filename}: {answer.status} {answer.text[:200]}")
 
-    def _is_yanked(self, sent: Sent) -> bool:
-        """Whether this round's own yank closed the release that a file was sent for."""
-        others = [
-            f for f in list(self._ledger.files.values()) if (f.project, f.version) == (sent.project, sent.version)
-        ]
-        return any(f.yank for f in others)
+    def _of_release(self, project: str, version: str) -> list[Sent]:
+        return [f for f in self._ledger.files.values() if (f.project, f.version) == (project, version)]
 
     def _new_file(self, sizes: tuple[int, int]) -> Sent:
         """A file of a new project, or of one of this round with a new release or another file."""
@@ -87,7 +83,10 @@ class Load:
         if filename in self._ledger.files:
             return self._new_file(sizes)
         detail = {"project": project, "version": version, "sha256": digest, "seed": number, "payload": size}
-        self._ledger.note("sent", filename=filename, **detail)
+        with self._ledger.lock:
+            if any(f.yank for f in self._of_release(project, version)):  # takes no more files
+                return self._new_file(sizes)
+            self._ledger.note("sent", filename=filename, **detail)
         self._projects.append(project)
         return self._ledger.files[filename]
 
@@ -109,7 +108,10 @@ class Load:
         if file.filename not in self._client.page(page).text:
             self.refused.append(f"{page} does not name {file.filename}")
             return
-        self._ledger.note("yanking", filename=file.filename)
+        with self._ledger.lock:
+            if not all(f.acked for f in self._of_release(file.project, file.version)):  # one is on its way there
+                return
+            self._ledger.note("yanking", filename=file.filename)
         answer = self._client.submit(page, action="yank", file=file.filename, reason="tried")
         self._expect(answer.status, "yanked", file.filename)
 
