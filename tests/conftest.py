@@ -8,6 +8,7 @@ test with `transactional_db` the tables hold again what the migrations put there
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ DATA = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Configure Django for this process: each worker of pytest-xdist has a data folder and databases of its own."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # below nohup servers would not hear it
     from django.conf import settings as django_settings
 
     from packhouse.site.settings import values

@@ -67,7 +67,7 @@ def begin_upload(server: Server, connection: socket.socket, token: str, name: st
         f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     connection.sendall(head.encode() + body[:MEGABYTE])
-    wait_until(lambda: any((server.data / "blobs" / "tmp").iterdir()))
+    wait_until(lambda: any((server.data / "blobs" / "tmp").glob("*")))
     return body[MEGABYTE:]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import django.db.models.deletion
@@ -83,6 +84,20 @@ def forget_full_text(apps: Any, schema_editor: Any) -> None:
     _run(schema_editor, iter([*old, again]), iter([again]))
 
 
+def drop_full_text(apps: Any, schema_editor: Any) -> None:
+    """Going back: PostgreSQL's columns go with their table."""
+    triggers = [f"DROP TRIGGER activity_searchdocument_{when}" for when in ("added", "removed", "changed")]
+    tables = [f"DROP TABLE {table}" for table in ("activity_searchword", *(name for name, _, _ in _TABLES))]
+    _run(schema_editor, iter([*triggers, *tables]), iter([]))
+
+
+def make_former_full_text(apps: Any, schema_editor: Any) -> None:
+    """Going back: what migration 0004 made, and all documents again."""
+    import_module("packhouse.catalogue.activity.migrations.0004_search").make_full_text(apps, schema_editor)
+    again = "DELETE FROM activity_jobposition WHERE name = 'search'"
+    _run(schema_editor, iter([again]), iter([again]))
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -90,7 +105,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunPython(forget_full_text, migrations.RunPython.noop),
+        migrations.RunPython(forget_full_text, make_former_full_text),
         migrations.DeleteModel(name='SearchClassifier'),
         migrations.DeleteModel(name='SearchDocument'),
         migrations.CreateModel(
@@ -122,5 +137,5 @@ class Migration(migrations.Migration):
                 ('document', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='classifiers', to='activity.searchdocument')),
             ],
         ),
-        migrations.RunPython(make_full_text, migrations.RunPython.noop),
+        migrations.RunPython(make_full_text, drop_full_text),
     ]
