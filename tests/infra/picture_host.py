@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.infra.running import Host, running
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 BODIES = {
@@ -20,19 +21,12 @@ BODIES = {
 }
 
 
-class PictureHost(ThreadingHTTPServer):
+class PictureHost(Host):
     """Remembers what it was asked; `port` of 127.0.0.1."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.asked: list[tuple[str, dict[str, str]]] = []
-        self.release = threading.Event()
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
 
     def address(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
@@ -125,12 +119,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def picture_host() -> Iterator[PictureHost]:
     """A host that runs as long as the block."""
-    with PictureHost() as host:
-        thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield host
-        finally:
-            host.release.set()
-            host.shutdown()
-            thread.join()
+    with running(PictureHost()) as host:
+        yield host

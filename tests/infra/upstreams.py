@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import quote, unquote
+
+from tests.infra.running import Host, running
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html"
@@ -120,14 +122,13 @@ def paused_after(size: int, until: threading.Event) -> Fault:
     return pause
 
 
-class Upstream(ThreadingHTTPServer):
+class Upstream(Host):
     """The server. `forms` are the media types it has; `etags` says whether pages carry one."""
 
-    daemon_threads = True
     request_queue_size = 256
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.projects: dict[str, UpProject] = {}
         self.forms: tuple[str, ...] = (JSON, HTML)
         self.etags = True
@@ -136,13 +137,8 @@ class Upstream(ThreadingHTTPServer):
         self.credentials = ""
         self.faults: dict[str, Fault] = {}
         self.asked: list[tuple[str, str, dict[str, str]]] = []
-        self.release = threading.Event()
         self.chunk = 64 * 1024
         self.pace = 0.0
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
 
     @property
     def url(self) -> str:
@@ -322,12 +318,5 @@ def as_html(project: UpProject) -> bytes:
 @contextmanager
 def upstream() -> Iterator[Upstream]:
     """An upstream that runs as long as the block."""
-    with Upstream() as host:
-        thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield host
-        finally:
-            host.release.set()
-            host.shutdown()
-            thread.join()
+    with running(Upstream()) as host:
+        yield host
