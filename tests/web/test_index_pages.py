@@ -112,6 +112,10 @@ def test_serving_rules_are_set_on_the_page_and_hidden_files_are_told(admin: Brow
     explained = text(admin.get("/project/foo/explain/"))
     assert "foo-2.0-py3-none-any.whl" in explained
     assert "warning only" in explained
+    assert "1 file served, 1 hidden for the reasons below" in explained
+    admin.post("/admin/index/main/", action="rules", **fields(deny="foo"))
+    assert "No file of this project is served now." in text(admin.get("/project/foo/"))
+    assert "0 files served, 2 hidden for the reasons below" in text(admin.get("/project/foo/explain/"))
     assert admin.get("/project/Foo/explain/")["Location"] == "/project/foo/explain/"
     assert admin.get("/project/nobody/explain/").status_code == 404
 
@@ -135,7 +139,7 @@ def test_hostile_238_explaining_tells_nothing_to_whoever_may_not_read(admin: Bro
         assert bob.get(path).status_code == 403
         assert bob.get(f"/project/{name}/explain/").status_code == 404
         assert bob.get(f"/manage/project/{name}/").status_code == 404
-    assert "the own files of" not in text(bob.get("/project/hidden/explain/"))
+    assert "own files of" not in text(bob.get("/project/hidden/explain/"))
     assert admin.get("/project/hidden/explain/?index=vault").status_code == 200
     assert admin.get("/manage/project/hidden/release/1.0/").status_code == 200
 

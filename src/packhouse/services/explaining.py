@@ -58,6 +58,11 @@ class Explanation:
         """Whether any layer knows the name."""
         return bool(self.source or self.upstream)
 
+    @property
+    def hidden(self) -> int:
+        """Files that a rule keeps from being served; several rules may hide one."""
+        return len({ground.filename for ground in self.grounds if ground.enforced})
+
 
 def explain(index_name: str, project: str, now: datetime) -> Explanation:
     """Explain what an index shows of a name (normalized) at the moment `now`; raises MISSING for an unknown index."""
