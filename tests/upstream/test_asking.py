@@ -13,7 +13,7 @@ from tests.infra.upstreams import JSON, UpFile, Upstream, cut_after, held, redir
 from packhouse.domain.reach import Reach, split_credentials
 from packhouse.upstream.asking import Asker, retry_after
 from packhouse.upstream.errors import UnreachableError, UnusableError
-from packhouse.upstream.files import open_file, read_range, size_of
+from packhouse.upstream.files import open_file, size_of
 from packhouse.upstream.pages import FoundPage, NoPage, SamePage, fetch_page
 
 DATA = bytes(range(256)) * 1000
@@ -186,7 +186,6 @@ def test_a_file_comes_whole_or_the_rest_of_it(source: Upstream):
     with open_file(asker, file_of(source), start=1000, validator='"another"') as coming:
         assert coming.start == 0
     assert size_of(asker, file_of(source)) == len(DATA)
-    assert read_range(asker, file_of(source), 10, 20) == DATA[10:20]
 
 
 def test_a_file_that_breaks_off_is_unreachable(source: Upstream):

@@ -67,20 +67,6 @@ def read_small(asker: Asker, url: str, most: int, seconds: float) -> bytes:
         return bytes(body)
 
 
-def read_range(asker: Asker, url: str, start: int, end: int) -> bytes:
-    """The bytes of a file from `start` up to, not including, `end`. UnusableError where ranges are not given."""
-    headers = _BYTES | {"Range": f"bytes={start}-{end - 1}"}
-    with asker.ask(url, headers, seconds=30.0) as answered:
-        if answered.status != 206 or _of_range(answered.headers.get("content-range", ""))[0] != start:
-            raise UnusableError("no ranges")
-        body = bytearray()
-        for piece in answered.body:
-            body += piece
-            if len(body) > end - start:
-                raise UnusableError("more than was asked for")
-        return bytes(body)
-
-
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
 
