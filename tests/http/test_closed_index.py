@@ -166,6 +166,11 @@ def test_a_reader_gets_404_for_what_is_not_there(closed: Closed):
     assert closed.ask(f"{INDEX}/simple/{closed.name.upper()}/", closed.token).status == 301
 
 
+def known(closed: Closed, path: str, answer: Answer) -> Answer:
+    """What is said to a reader who has this answer."""
+    return closed.ask(path, closed.token, accept_encoding="gzip", if_none_match=answer["etag"])
+
+
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_AU1_AU2_documents_and_feeds_are_the_readers_alone(closed: Closed, path: str):
     address = f"{INDEX}/{path.format(closed.name)}"
@@ -176,7 +181,12 @@ def test_AU1_AU2_documents_and_feeds_are_the_readers_alone(closed: Closed, path:
     assert answer["cache-control"].startswith("private")
     assert {"authorization", "accept-encoding"} <= answer.vary
     assert not any(name in answer for name in ("surrogate-key", "access-control-allow-origin"))
-    assert closed.ask(address, closed.token, accept_encoding="gzip", if_none_match=answer["etag"]).status == 304
+    deadline = time.monotonic() + 60
+    again = known(closed, address, answer)
+    while again.status != 304 and time.monotonic() < deadline:
+        assert again["etag"] != answer["etag"]  # downloads of other tests were written down between the two
+        answer, again = again, known(closed, address, again)
+    assert (again.status, again.body, again["etag"]) == (304, b"", answer["etag"])
 
 
 def test_documents_of_an_index_name_addresses_of_that_index(closed: Closed):

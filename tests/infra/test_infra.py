@@ -69,3 +69,39 @@ def test_the_clients_are_there_and_know_nothing_of_this_machine(client: str, tmp
     assert done.returncode == 0, done.stderr
     assert client in (done.stdout + done.stderr).lower()
     assert (clients.folder(client) / client).is_file()
+
+
+ONCE = """
+import pathlib
+import pytest
+
+@pytest.mark.parametrize("number", range({failing}))
+def test_first_time(number):
+    seen = pathlib.Path(r"{folder}", str(number))
+    again = seen.exists()
+    seen.touch()
+    assert again and number != {broken}
+
+def test_sound():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("failing", "broken", "live", "failed", "unstable"),
+    [
+        pytest.param(2, None, True, 0, 2, id="passes when alone"),
+        pytest.param(2, 1, True, 1, 1, id="fails again"),
+        pytest.param(4, None, True, 4, 0, id="too many for an accident"),
+        pytest.param(1, None, False, 1, 0, id="has one try"),
+    ],
+)
+def test_a_second_try(tmp_path: Path, failing: int, broken: int | None, live: bool, failed: int, unstable: int):
+    path = tmp_path / "test_once.py"
+    path.write_text(ONCE.format(failing=failing, folder=tmp_path, broken=broken))
+    arguments = ("-p", "no:django", "-c", str(tmp_path / "none.ini"), str(path))
+    tmp_path.joinpath("none.ini").touch()
+    done = run.run("sqlite", tmp_path, *arguments, live=("test_once",) if live else ("tests.http.",))
+    assert (done.totals["tests"], done.totals["failures"]) == (failing + 1, failed)
+    assert len(done.unstable) == unstable
+    assert done.code == (1 if failed else 0)
