@@ -64,3 +64,22 @@ def test_commands_refuse_a_folder_that_is_none_of_ours(tmp_path: Path):
 def test_data_folder_from_the_environment(live: Server):
     done = run_packhouse("index", "list", extra={"PACKHOUSE_DATA": str(live.data)})
     assert "main\tpublic" in done.stdout
+
+
+def test_token_rotate_prints_the_new_secret_alone(live: Server):
+    person = live.make_user()
+    old = live.make_token(person, "--from", "127.0.0.0/8")
+    new = live.must("token", "rotate", old, "--grace", "0")
+    assert (len(new), new != old) == (43, True)
+    assert live.must("token", "list", person.name).split("\t")[1] == new[:9]
+    assert live.command("token", "rotate", new, "--grace", "soon").returncode == 2
+
+
+def test_token_revoke_many(live: Server):
+    person = live.make_user()
+    for _ in range(3):
+        live.make_token(person)
+    assert live.must("token", "revoke", "--of", person.name) == "Revoked 3 tokens."
+    assert live.must("token", "list", person.name) == ""
+    for wrong in ((), ("--all",), ("1", "--of", person.name)):
+        assert live.command("token", "revoke", *wrong).returncode == 2

@@ -340,3 +340,24 @@ def test_an_unknown_index_is_404(site: Site):
     for path in ("/index/no-such/simple/", "/index/no-such/simple/x/", f"/index/no-such/files/{'0' * 64}/x.whl"):
         assert site.ask(path).status == 404
     assert site.upload(wheel(fresh()), path="/index/no-such/legacy/").status == 404
+
+
+def test_a_token_for_other_addresses_is_refused_and_one_for_ours_is_asked_about_each_time(closed: Closed):
+    here = closed.site.make_token(closed.reader, "--scope", "read", "--from", "127.0.0.0/8", "--from", "::1")
+    away = closed.site.make_token(closed.reader, "--scope", "read", "--from", "192.0.2.0/24")
+    for path in closed.paths():
+        assert closed.statuses(path, here) == {200}
+        assert closed.statuses(path, away) == {403}
+    forged = {"x_forwarded_for": "192.0.2.1"}
+    believed = closed.ask(closed.page, away, **forged)  # our own machine is a trusted proxy
+    assert believed.status == 200
+    assert closed.ask(closed.page, here, **forged).status == 403
+    assert closed.ask(closed.path, here, **forged).status == 403
+
+
+def test_a_rotated_token_fails_on_the_very_next_request(closed: Closed):
+    old = closed.site.make_token(closed.reader, "--scope", "read")
+    assert closed.statuses(closed.page, old) == {200}
+    new = closed.site.must("token", "rotate", old, "--grace", "0")
+    assert closed.statuses(closed.page, old) == {401}
+    assert closed.statuses(closed.page, new) == {200}

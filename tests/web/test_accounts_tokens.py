@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.infra.accounts import Browser, make_user
+from tests.infra.accounts import PASSWORD, Browser, make_user
 
 from packhouse.catalogue.activity.models import TokenUse
 from packhouse.catalogue.models import Project, Role, Token, User
 from packhouse.errors import PackhouseError
-from packhouse.services import access
+from packhouse.services import access, tokens
+from packhouse.services import indexes as services
+from packhouse.services.journal import COMMAND
 from packhouse.services.resources import now
 
 PAGE = "/manage/account/token/"
@@ -208,3 +210,49 @@ def test_sorting(signed_in: Browser, order: str, names: list[str]):
         TokenUse.objects.create(token_id=by_name[name], used_at=now() - timedelta(hours=age), address="192.0.2.1")
     rows = signed_in.get(PAGE, data={"tokens": order}).context["tokens"].page
     assert [row["token"].name for row in rows] == names
+
+
+def test_a_token_for_an_index_and_some_addresses(signed_in: Browser):
+    assert "indexes" not in signed_in.get(PAGE).context["form"].fields
+    services.create_index(COMMAND, "team", clock=now)
+    services.ensure_main()
+    make(signed_in, indexes=["team"], networks="192.0.2.0/24, 2001:db8::1", uses="upload")
+    token = Token.objects.get()
+    assert (token.indexes, token.networks, token.scopes) == (["team"], ["192.0.2.0/24", "2001:db8::1/128"], ["upload"])
+    page = signed_in.get(PAGE).content.decode()
+    assert "192.0.2.0/24, 2001:db8::1/128" in page
+    wrong = signed_in.post(PAGE, **{**DEFAULTS, "name": "b", "networks": "192.0.2.1/24"})
+    assert wrong.status_code == 400
+    assert "The address range" in wrong.content.decode()
+
+
+def test_rotating_shows_the_new_secret_once_and_asks_for_the_password(signed_in: Browser):
+    old = make(signed_in)
+    address = f"{PAGE}{Token.objects.get().pk}/rotate/"
+    assert signed_in.post(address, grace="0", password="wrong").status_code == 400
+    assert access.authenticate(f"Bearer {old}", now()).username == "alice"
+    page = signed_in.post(address, grace="0", password=PASSWORD).content.decode()
+    new = str(re.findall(r'id="new-token"[^>]*>([^<]*)<', page)[0]).strip()
+    assert "is refused from now on" in page
+    assert access.authenticate(f"Bearer {new}", now()).username == "alice"
+    with pytest.raises(PackhouseError):
+        access.authenticate(f"Bearer {old}", now())
+    assert new not in signed_in.get(PAGE).content.decode()
+
+
+def test_all_tokens_end_with_the_password(signed_in: Browser):
+    made = [make(signed_in, name=name) for name in ("one", "two")]
+    assert f"{PAGE}delete/" in signed_in.get(PAGE).content.decode()
+    assert signed_in.post(f"{PAGE}delete/", password="wrong").status_code == 400
+    assert signed_in.post(f"{PAGE}delete/", password=PASSWORD).status_code == 302
+    for secret in made:
+        with pytest.raises(PackhouseError):
+            access.authenticate(f"Bearer {secret}", now())
+    assert "You have no tokens." in signed_in.get(f"{PAGE}delete/").content.decode()
+
+
+def test_hostile_267_a_token_of_another_is_neither_rotated_nor_deleted(signed_in: Browser):
+    token, _ = tokens.create_token(COMMAND, make_user("bob"), "his", clock=now)
+    for what in ("rotate", "delete"):
+        assert signed_in.post(f"{PAGE}{token.pk}/{what}/", grace="0", password=PASSWORD).status_code == 404
+    assert Token.objects.get(pk=token.pk).rotated_at is None

@@ -5,20 +5,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from packhouse.catalogue.rows import fetch_one, moment_out, read_json
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
-    """A token and its owner now; `verified` and `two_factor` are about the owner."""
+    """A token and its owner now; `verified` and `two_factor` are about the owner.
+
+    `retires_at` is set where it was found by the secret of before its rotation, which ends then. `digest` is that of
+    the secret it was found by.
+    """
 
     token_id: int
     hint: str
     scopes: frozenset[str]
     indexes: frozenset[str]
     projects: frozenset[str]
+    networks: tuple[str, ...]
+    digest: str
+    retires_at: datetime | None
     expires_at: datetime | None
     deleted: bool
     user_id: int
@@ -30,7 +36,8 @@ class TokenFacts:
 
 
 _SELECT = """
-SELECT t.id, t.hint, t.scopes, t.indexes, t.projects, t.expires_at, t.deleted_at IS NOT NULL,
+SELECT t.id, t.hint, t.scopes, t.indexes, t.projects, t.networks, t.digest, t.old_digest, t.old_hint, t.old_until,
+       t.expires_at, t.deleted_at IS NOT NULL,
        u.id, u.username, u.is_admin, u.is_active,
        EXISTS (SELECT 1 FROM account_emailaddress e WHERE e.user_id = u.id AND e."primary" AND e.verified),
        EXISTS (SELECT 1 FROM mfa_authenticator a WHERE a.user_id = u.id AND a.type IN ('totp', 'webauthn'))
@@ -39,25 +46,22 @@ FROM catalogue_token t JOIN catalogue_user u ON u.id = t.user_id
 
 
 def by_digest(digest: str) -> TokenFacts | None:
-    """The token with this sha256, dead or alive."""
-    return _facts(fetch_one(_SELECT + "WHERE t.digest = %s", digest))
-
-
-def by_id(token_id: int) -> TokenFacts | None:
-    """The token with this id, dead or alive."""
-    return _facts(fetch_one(_SELECT + "WHERE t.id = %s", token_id))
-
-
-def _facts(row: Any) -> TokenFacts | None:
+    """The token with a secret of this sha256, its own or the one before its last rotation; dead or alive."""
+    row = fetch_one(_SELECT + "WHERE t.digest = %s OR t.old_digest = %s", digest, digest)
     if row is None:
         return None
-    token_id, hint, scopes, indexes, projects, expires_at, deleted, user_id, username, *flags = row
+    token_id, hint, scopes, indexes, projects, networks, own, old, old_hint, old_until, expires_at, *rest = row
+    deleted, user_id, username, *flags = rest
+    retired = own != digest and old == digest
     return TokenFacts(
         token_id,
-        hint,
+        old_hint if retired else hint,
         frozenset(read_json(scopes)),
         frozenset(read_json(indexes)),
         frozenset(read_json(projects)),
+        tuple(read_json(networks)),
+        digest,
+        moment_out(old_until) if retired else None,
         None if expires_at is None else moment_out(expires_at),
         bool(deleted),
         user_id,

@@ -17,7 +17,7 @@ from packhouse.errors import PackhouseError
 COMMANDS = {
     "serve": "Start the server.",
     "user": "Make accounts.",
-    "token": "Make, list and revoke API tokens.",
+    "token": "Make, list, rotate and revoke API tokens.",
     "yank": "Yank a release or a file: only installs that pin it exactly still take it.",
     "unyank": "Take back a yank.",
     "delete": "Delete a project, a release or a file from every index.",

@@ -10,7 +10,7 @@ from packhouse.cli.options import data_option
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke API tokens."""
+    """Make, list, rotate and revoke API tokens."""
 
 
 @token.command()
@@ -22,7 +22,7 @@ def token() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["upload", "read", "manage"]),
+    type=click.Choice(["upload", "read", "yank", "manage"]),
     help="What it may do; may be repeated [upload and read].",
 )
 @click.option(
@@ -32,14 +32,23 @@ def token() -> None:
     metavar="WHEN",
     help="Days (90d), hours (12h), the last day it is good (2027-01-01), or never.",
 )
+@click.option(
+    "--from",
+    "networks",
+    multiple=True,
+    metavar="NETWORK",
+    help="An address or network (192.0.2.0/24) it may be used from; may be repeated.",
+)
 @data_option
 def create(
+    *,
     user: str,
     label: str,
     projects: tuple[str, ...],
     indexes: tuple[str, ...],
     scopes: tuple[str, ...],
     expires: str,
+    networks: tuple[str, ...],
     data: str | None,
 ) -> None:
     """Make a token for USER and print it, alone: it is not shown again."""
@@ -54,22 +63,62 @@ def create(
 
     at = expiry(expires, now())
     owner = find_user(user)
-    _, secret = create_token(COMMAND, owner, label, scopes or DEFAULT_SCOPES, indexes, projects, at, clock=now)
+    _, secret = create_token(
+        COMMAND, owner, label, scopes or DEFAULT_SCOPES, indexes, projects, at, networks=networks, clock=now
+    )
     click.echo(secret)
 
 
 @token.command()
 @click.argument("which", metavar="ID-OR-PREFIX-OR-TOKEN")
+@click.option(
+    "--grace",
+    default="1d",
+    show_default=True,
+    metavar="SPAN",
+    help="How long the old secret is good: hours (12h), days (7d), or 0 for not at all.",
+)
 @data_option
-def revoke(which: str, data: str | None) -> None:
-    """Delete a token: the next request with it is refused."""
+def rotate(which: str, grace: str, data: str | None) -> None:
+    """Give a token a new secret and print it, alone; all else about the token stays."""
     from packhouse import bootstrap, config
+    from packhouse.cli.moments import span
 
+    left = span(grace)
     bootstrap.connect(config.load(data=data))
     from packhouse.services.journal import COMMAND
     from packhouse.services.resources import now
-    from packhouse.services.tokens import delete_token, find_token
+    from packhouse.services.tokens import find_token, rotate_token
 
+    _, secret = rotate_token(COMMAND, find_token(which), left, clock=now)
+    click.echo(secret)
+
+
+@token.command()
+@click.argument("which", metavar="ID-OR-PREFIX-OR-TOKEN", required=False)
+@click.option("--of", "person", metavar="USER", help="Instead of one, all tokens of a person.")
+@click.option("--all", "every", is_flag=True, help="Instead of one, all tokens of everybody; needs --yes.")
+@click.option("--yes", is_flag=True, help="Mean it: with --all.")
+@data_option
+def revoke(which: str | None, person: str | None, every: bool, yes: bool, data: str | None) -> None:
+    """Delete a token, or many: the next request with it is refused."""
+    from packhouse import bootstrap, config
+
+    if [which is not None, person is not None, every].count(True) != 1:
+        raise click.UsageError("Give one token, --of USER, or --all.")
+    if every and not yes:
+        raise click.UsageError("--all ends every token of everybody; add --yes.")
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.people import find_user
+    from packhouse.services.resources import now
+    from packhouse.services.tokens import delete_every_token, delete_token, delete_tokens_of, find_token
+
+    if which is None:
+        owner = None if person is None else find_user(person)
+        count = delete_every_token(COMMAND, clock=now) if owner is None else delete_tokens_of(COMMAND, owner, clock=now)
+        click.echo(f"Revoked {count} token{'' if count == 1 else 's'}.")
+        return
     found = find_token(which)
     delete_token(COMMAND, found, clock=now)
     click.echo(f"Revoked token {found.pk}, {found.name!r} of {found.user.username}.")

@@ -46,6 +46,7 @@ class ProjectRole(StrEnum):
 TOKEN_ACTIONS = {
     "read": frozenset({Action.READ}),
     "upload": frozenset({Action.UPLOAD}),
+    "yank": frozenset({Action.YANK}),
     "manage": frozenset({Action.YANK, Action.DELETE, Action.STATUS, Action.MANAGE}),
 }
 """What each `--scope` of a token allows; without one a token has upload and read."""
@@ -70,7 +71,8 @@ class TokenScope:
 class Identity:
     """Who asks. Anonymous when `user_id` is None; `token_id` and `scope` are set when a token speaks.
 
-    `until` is the moment from which the credentials are no good any more; None when they have no end.
+    `until` is the moment from which the credentials are no good any more; None when they have no end. `local`: they
+    are good from some addresses only. `digest` is that of the token's secret.
     """
 
     user_id: int | None = None
@@ -81,6 +83,8 @@ class Identity:
     token_id: int | None = None
     scope: TokenScope | None = None
     until: datetime | None = None
+    local: bool = False
+    digest: str = field(default="", repr=False)
 
     @property
     def anonymous(self) -> bool:

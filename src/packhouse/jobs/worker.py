@@ -41,6 +41,9 @@ PAUSE = 5.0
 _ADVISORY = 0x7061636B  # the key of PostgreSQL's advisory lock, where several machines share a database
 _ADVISORY_SCRUB = _ADVISORY + 1
 _ADVISORY_PURGE = _ADVISORY + 2
+_ADVISORY_MAIL = _ADVISORY + 3
+MAIL_POLL = 1.0
+"""Seconds between two looks for something to write to people about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,13 @@ class Worker:
         *,
         advisory: int = _ADVISORY,
         poll: float = POLL,
+        unreachable: str = "a server elsewhere did not answer",
     ) -> None:
-        """`advisory` is the key of the lock in PostgreSQL, `poll` the seconds between two looks."""
+        """`advisory` is the key of the lock in PostgreSQL, `poll` the seconds between two looks.
+
+        `unreachable` is what the log says when somebody else's server is away.
+        """
+        self._unreachable = unreachable
         self._advisory = advisory
         self._poll = poll
         self._resources = resources
@@ -123,7 +131,7 @@ class Worker:
             try:
                 pause = self._poll if self.turn(stop) else IDLE
             except UnreachableError as error:
-                _log.warning("a cache in front was not purged; it is asked again: %s", error)
+                _log.warning("%s; it is tried again: %s", self._unreachable, error)
                 self._close_connections()
                 pause = PAUSE
             except Exception:  # noqa: BLE001 - whatever it is, the server goes on
@@ -223,13 +231,24 @@ def purger(resources: Resources, purging: Purging) -> Worker:
     from packhouse.services import journal
 
     followers = (Follower(journal.last_serial, purging.follow),)
-    return Worker(resources, resources.settings.data / "purge.lock", followers, (), advisory=_ADVISORY_PURGE)
+    lock, unreachable = resources.settings.data / "purge.lock", "a cache in front was not purged"
+    return Worker(resources, lock, followers, (), advisory=_ADVISORY_PURGE, unreachable=unreachable)
+
+
+def mailer(resources: Resources) -> Worker:
+    """The worker that writes to people: a mail server that is away holds up nothing else."""
+    from packhouse.services import journal, notices, reminding
+
+    jobs = (Job("tokens that end soon", "*/10 * * * *", reminding.remind),)
+    followers = (Follower(journal.last_serial, lambda: notices.follow(resources)),)
+    lock, unreachable = resources.settings.data / "mail.lock", "a mail was not sent"
+    return Worker(resources, lock, followers, jobs, advisory=_ADVISORY_MAIL, poll=MAIL_POLL, unreachable=unreachable)
 
 
 def start(resources: Resources) -> threading.Event:
     """Start the threads in this process; set the event that is returned to stop them."""
     stop = threading.Event()
-    workers = {"jobs": standard(resources), "scrub": scrubber(resources)}
+    workers = {"jobs": standard(resources), "scrub": scrubber(resources), "mail": mailer(resources)}
     if resources.settings.purge:
         from packhouse.services.purging import Purging
 

@@ -27,6 +27,7 @@ from packhouse.catalogue import credentials
 from packhouse.catalogue.activity.models import TokenUse
 from packhouse.catalogue.credentials import TokenFacts
 from packhouse.catalogue.models import Index, IndexGrant, Project, Role, User
+from packhouse.domain.networks import is_within
 from packhouse.domain.permissions import (
     ANONYMOUS,
     Identity,
@@ -78,11 +79,12 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def authenticate(authorization: str | None, now: datetime) -> Identity:
-    """The identity an `Authorization` header speaks for; anonymous when there is none.
+def authenticate(authorization: str | None, now: datetime, address: str = "") -> Identity:
+    """The identity an `Authorization` header speaks for, sent from an address; anonymous when there is none.
 
     Accepted are `Basic` with the user name `__token__`, `Bearer` and `token`; passwords of accounts never are.
-    Raises UNAUTHENTICATED for anything else, naming the token by its first characters when it is one of ours (AU3).
+    Raises UNAUTHENTICATED for anything else, naming the token by its first characters when it is one of ours (AU3),
+    FORBIDDEN for a token that is for other addresses.
     """
     if authorization is None:
         return ANONYMOUS
@@ -93,6 +95,12 @@ def authenticate(authorization: str | None, now: datetime) -> Identity:
     if token is None:
         raise _unknown()
     _refuse_dead(token, now)
+    if token.networks and not is_within(address, token.networks):
+        message = (
+            f"The token that begins with {token.hint} is good from {', '.join(token.networks)} alone, and this request"
+            f" comes from {address or 'an address that is not known'}; use it there, or make another one."
+        )
+        raise refuse(Kind.FORBIDDEN, "token-address", message)
     return _speaking(token)
 
 
@@ -145,13 +153,19 @@ def _refuse_dead(token: TokenFacts, now: datetime) -> None:
     why = code = ""
     if token.deleted:
         code, why = "token-deleted", "was deleted"
+    elif token.retires_at is not None and token.retires_at <= now:
+        code, why = "token-rotated", f"was replaced by a new secret, at the latest at {_said(token.retires_at)}"
     elif token.expires_at is not None and token.expires_at <= now:
-        code, why = "token-expired", f"expired at {token.expires_at:%Y-%m-%d %H:%M} UTC"
+        code, why = "token-expired", f"expired at {_said(token.expires_at)}"
     elif not token.is_active:
         code, why = "account-disabled", "belongs to a disabled account"
     if code:
         message = f"The token that begins with {token.hint} {why}; make a new one on your account's token page."
         raise refuse(Kind.UNAUTHENTICATED, code, message)
+
+
+def _said(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def identity_of_user(user: User) -> Identity:
@@ -173,7 +187,9 @@ def _speaking(token: TokenFacts) -> Identity:
         two_factor=token.two_factor,
         token_id=token.token_id,
         scope=TokenScope(token.scopes, token.indexes, token.projects),
-        until=token.expires_at,
+        until=min((end for end in (token.expires_at, token.retires_at) if end is not None), default=None),
+        local=bool(token.networks),
+        digest=token.digest,
     )
 
 
@@ -187,7 +203,7 @@ def still_valid(identity: Identity, now: datetime) -> Identity:
         if user is None:
             raise _unknown()
         return replace(identity, username=user.username, is_admin=user.is_admin)
-    token = credentials.by_id(identity.token_id)
+    token = credentials.by_digest(identity.digest)
     if token is None:
         raise _unknown()
     _refuse_dead(token, now)

@@ -111,6 +111,7 @@ class Fact(StrEnum):
     SECOND_FACTOR_ADDED = "second factor added"
     SECOND_FACTOR_REMOVED = "second factor removed"
     TOKEN_CREATED = "token created"
+    TOKEN_ROTATED = "token rotated"
     TOKEN_DELETED = "token deleted"
     RESTORED = journal_entries.RESTORED
     BLOB_DAMAGED = "blob damaged"

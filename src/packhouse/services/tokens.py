@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""API tokens: making, finding and deleting them. What a token may do is judged in `domain.permissions`."""
+"""API tokens: making, rotating, finding and deleting them. What a token may do is judged in `domain.permissions`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.db.models import Q, QuerySet
 
 from packhouse.catalogue.models import Index, Token, User
 from packhouse.domain.names import check_name, normalize
+from packhouse.domain.networks import read_networks
 from packhouse.domain.permissions import TOKEN_ACTIONS
 from packhouse.errors import Kind, refuse
 from packhouse.services.access import HINT_LENGTH, digest_of, is_token, mint
-from packhouse.services.journal import Actor, Clock, Entry, Fact, bump_access, record, take, write
+from packhouse.services.journal import COMMAND, Actor, Clock, Entry, Fact, bump_access, record, take, write
 
 DEFAULT_SCOPES = ("upload", "read")
 MAX_NAME = 100
@@ -19,6 +22,9 @@ MAX_TOKENS = 1000
 """Living tokens of one person."""
 SHORTEST_PREFIX = 6
 """Characters by which a token may be found."""
+GRACE = timedelta(days=1)
+"""How long the secret before a rotation is good when nothing else is said: programs get the new one meanwhile."""
+LONGEST_GRACE = timedelta(days=30)
 
 
 def create_token(
@@ -30,12 +36,14 @@ def create_token(
     projects: Iterable[str] = (),
     expires_at: datetime | None = None,
     *,
+    networks: Iterable[str] = (),
     clock: Clock,
 ) -> tuple[Token, str]:
     """Make a token for `user`; returns its row and the token itself, which is not kept.
 
-    Empty `indexes` or `projects` mean all the person may use. Raises FORBIDDEN for somebody else's account, INVALID for
-    a name, scope, index, project or expiry that makes no sense, CONFLICT for a name in use.
+    Empty `indexes` or `projects` mean all the person may use, empty `networks` any address. Raises FORBIDDEN for
+    somebody else's account, INVALID for a name, scope, index, project, expiry or network that makes no sense, CONFLICT
+    for a name in use.
     """
     _demand_own(actor, user.pk)
     label, secret = _label(name), mint()
@@ -50,6 +58,7 @@ def create_token(
             scopes=_scopes(scopes),
             indexes=_indexes(indexes),
             projects=_projects(projects),
+            networks=read_networks(networks),
             expires_at=_expiry(expires_at, clock()),
         )
         moment = take(1, clock)
@@ -60,23 +69,68 @@ def create_token(
     return token, secret
 
 
+def rotate_token(actor: Actor, token: Token, grace: timedelta = GRACE, *, clock: Clock) -> tuple[Token, str]:
+    """Give a token a new secret; returns its row and the secret. The one before is good for `grace` more.
+
+    Whatever else is known of the token stays. One that had a rotation under way loses the secret before that at once.
+    Raises MISSING for a token that was deleted, INVALID for a grace below nothing or too long.
+    """
+    _demand_own(actor, token.user_id)
+    if not timedelta() <= grace <= LONGEST_GRACE:
+        message = f"The old secret is to be good for {grace}, expected at most {LONGEST_GRACE.days} days; choose less."
+        raise refuse(Kind.INVALID, "token-grace-invalid", message, "grace")
+    secret = mint()
+    with write():
+        living = _locked(Token.objects.filter(pk=token.pk))
+        if not living:
+            raise refuse(Kind.MISSING, "token-missing", "This token was deleted; make another one.")
+        row, moment = living[0], take(1, clock)
+        row.old_digest, row.old_hint, row.old_until = row.digest, row.hint, moment.at + grace
+        row.digest, row.hint, row.rotated_at = digest_of(secret), secret[:HINT_LENGTH], moment.at
+        row.save(update_fields=["digest", "hint", "rotated_at", "old_digest", "old_hint", "old_until"])
+        detail = {"old_hint": row.old_hint, "old_until": row.old_until.isoformat()}
+        record(moment, actor, [_entry(Fact.TOKEN_ROTATED, row, **detail)])
+        bump_access()
+    return row, secret
+
+
 def delete_token(actor: Actor, token: Token, *, clock: Clock) -> None:
     """End a token at once; deleting one that is deleted already changes nothing."""
     _demand_own(actor, token.user_id)
     with write():
-        living = (
-            Token.objects.select_for_update(no_key=True)
-            .select_related("user")
-            .filter(pk=token.pk, deleted_at=None)
-            .first()
-        )
-        if living is None:
-            return
-        moment = take(1, clock)
-        living.deleted_at = moment.at
-        living.save(update_fields=["deleted_at"])
-        record(moment, actor, [_entry(Fact.TOKEN_DELETED, living)])
+        end_tokens(actor, Token.objects.filter(pk=token.pk), clock=clock)
+
+
+def delete_tokens_of(actor: Actor, user: User, *, clock: Clock) -> int:
+    """End every token of a person at once; returns how many there were."""
+    _demand_own(actor, user.pk)
+    with write():
+        return end_tokens(actor, Token.objects.filter(user=user), clock=clock)
+
+
+def delete_every_token(actor: Actor, *, clock: Clock) -> int:
+    """End every token of everybody at once, as after a breach; returns how many there were. For a command alone."""
+    if actor is not COMMAND:
+        raise refuse(Kind.FORBIDDEN, "actor-unknown", "Only a command ends everybody's tokens.")
+    with write():
+        return end_tokens(actor, Token.objects.all(), clock=clock)
+
+
+def end_tokens(actor: Actor, tokens: QuerySet[Token], *, clock: Clock, **detail: str) -> int:
+    """End those of these tokens that live, in a transaction under way; an entry each, with `detail`."""
+    living = _locked(tokens)
+    if living:
+        moment = take(len(living), clock)
+        Token.objects.filter(pk__in=[row.pk for row in living]).update(deleted_at=moment.at)
+        record(moment, actor, [_entry(Fact.TOKEN_DELETED, row, **detail) for row in living])
         bump_access()
+    return len(living)
+
+
+def _locked(tokens: QuerySet[Token]) -> list[Token]:
+    """The living ones, held in one order, so that nobody waits in a ring."""
+    rows = tokens.filter(deleted_at=None).select_for_update(of=("self",), no_key=True).select_related("user")
+    return list(rows.order_by("pk"))
 
 
 def find_token(text: str) -> Token:
@@ -89,7 +143,8 @@ def find_token(text: str) -> Token:
     if text.isdecimal() and text.isascii():
         found = list(living.filter(pk=int(text[:18])))
     elif is_token(text):
-        found = list(living.filter(digest=digest_of(text)))
+        digest = digest_of(text)
+        found = list(living.filter(Q(digest=digest) | Q(old_digest=digest)))
     else:
         found = _beginning(text[:HINT_LENGTH])
     if not found:
@@ -176,7 +231,7 @@ def _expiry(at: datetime | None, now: datetime) -> datetime | None:
     return at
 
 
-def _entry(kind: Fact, token: Token) -> Entry:
+def _entry(kind: Fact, token: Token, **more: str) -> Entry:
     detail = {
         "token": token.pk,
         "name": token.name,
@@ -185,6 +240,8 @@ def _entry(kind: Fact, token: Token) -> Entry:
         "scopes": token.scopes,
         "indexes": token.indexes,
         "projects": token.projects,
+        "networks": token.networks,
         "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
+        **more,
     }
     return Entry(kind, detail=detail)

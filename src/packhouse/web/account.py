@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One's own account: overview, API tokens, sessions."""
+"""One's own account: overview, sessions."""
 
 from __future__ import annotations
 
@@ -13,18 +13,14 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from packhouse.catalogue.activity.models import TokenUse
-from packhouse.catalogue.models import Project, Token, User
-from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.catalogue.models import User
+from packhouse.errors import Kind, refuse
 from packhouse.services import access, sessions, tokens
 from packhouse.services.journal import Actor
 from packhouse.services.resources import now
-from packhouse.web.account_tables import TOKENS, token_row
-from packhouse.web.forms import PasswordForm, TokenForm
-from packhouse.web.tables import Row
+from packhouse.web.forms import PasswordForm
 
 
 class SignIn(LoginView):  # type: ignore[misc]  # allauth's views have no types
@@ -41,50 +37,16 @@ class SignIn(LoginView):  # type: ignore[misc]  # allauth's views have no types
 
 def overview(request: HttpRequest) -> HttpResponse:
     """Name, address, second factor, and the ways to change them."""
-    user = _person(request)
+    user = person_of(request)
     identity = access.identity_of_user(user)
     pending = EmailAddress.objects.filter(user=user, verified=False).first()
     context = {"identity": identity, "email": user.email, "pending_email": pending, "tokens": tokens.tokens_of(user)}
     return TemplateResponse(request, "manage/account.html", context)
 
 
-def token_list(request: HttpRequest) -> HttpResponse:
-    """The living tokens, and the form for a new one. The new token is in the answer to the form and nowhere else."""
-    user = _person(request)
-    form = TokenForm(request.POST or None, projects=_projects_of(user))
-    made = secret = None
-    if request.method == "POST" and form.is_valid():
-        made, secret = _create(user, form)
-        form = form if secret is None else TokenForm(projects=_projects_of(user))
-    context = {
-        "form": form,
-        "tokens": TOKENS.show(token_rows(user), request.GET),
-        "new_token": secret,
-        "new_token_name": made.name if made else "",
-        "upload_url": request.build_absolute_uri("/legacy/"),
-        "simple_url": request.build_absolute_uri("/simple/"),
-        "now": now(),
-    }
-    return TemplateResponse(request, "manage/tokens.html", context)
-
-
-def token_delete(request: HttpRequest, token_id: int) -> HttpResponse:
-    """A page of its own: what will happen, the password, the button."""
-    user = _person(request)
-    token = Token.objects.filter(pk=token_id, user=user, deleted_at=None).first()
-    if token is None:
-        raise refuse(Kind.MISSING, "token-missing", "You have no such token; see the list of your tokens.")
-    form = PasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and _password_is_right(request, form):
-        tokens.delete_token(_actor(user), token, clock=now)
-        messages.success(request, f"The token {token.name} is deleted; whatever used it is refused from now on.")
-        return redirect("tokens")
-    return TemplateResponse(request, "manage/token_delete.html", {"form": form, "token": token})
-
-
 def session_list(request: HttpRequest) -> HttpResponse:
     """Where one is signed in; a POST ends one session or all others."""
-    user = _person(request)
+    user = person_of(request)
     if request.method == "POST":
         _end_sessions(request, user)
         return HttpResponseRedirect(request.path)
@@ -101,42 +63,11 @@ def _end_sessions(request: HttpRequest, user: User) -> None:
     messages.success(request, "Signed out there.")
 
 
-def _create(user: User, form: TokenForm) -> tuple[Token | None, str | None]:
-    """Make the token; a refusal becomes a fault of the form."""
-    try:
-        return tokens.create_token(
-            _actor(user),
-            user,
-            form.cleaned_data["name"],
-            form.chosen_scopes(),
-            (),
-            form.chosen_projects(),
-            form.chosen_expiry(now()),
-            clock=now,
-        )
-    except PackhouseError as error:
-        fields = {"name": "name", "expires": "expires", "scope": "scope"}
-        form.add_error(fields.get(error.faults[0].field), error.message)
-        return None, None
-
-
-def token_rows(user: User) -> list[Row]:
-    """One's tokens as tables show them, the newest first."""
-    living = tokens.tokens_of(user)
-    marks = TokenUse.objects.in_bulk([row.pk for row in living])
-    moment = now()
-    return [token_row(row, marks.get(row.pk), moment) for row in living]
-
-
-def _projects_of(user: User) -> list[str]:
-    names = Project.objects.filter(roles__user=user).values_list("name", flat=True)
-    return sorted(set(names))
-
-
-def _password_is_right(request: HttpRequest, form: PasswordForm) -> bool:
+def password_is_right(request: HttpRequest, form: PasswordForm) -> bool:
+    """Whether the password typed is that of who is signed in; when it is not, the form says so."""
     adapter = get_adapter(request)
     try:
-        right = adapter.reauthenticate(_person(request), form.cleaned_data["password"])
+        right = adapter.reauthenticate(person_of(request), form.cleaned_data["password"])
     except ValidationError as error:
         form.add_error("password", error)
         return False
@@ -145,12 +76,14 @@ def _password_is_right(request: HttpRequest, form: PasswordForm) -> bool:
     return bool(right)
 
 
-def _person(request: HttpRequest) -> User:
+def person_of(request: HttpRequest) -> User:
+    """Who is signed in."""
     user = request.user
     if not isinstance(user, User):
         raise refuse(Kind.FORBIDDEN, "sign-in-needed", "Sign in first.")
     return user
 
 
-def _actor(user: User) -> Actor:
+def actor_of(user: User) -> Actor:
+    """Somebody as the journal names them, at a browser."""
     return Actor(user.pk, user.username, "web")

@@ -14,7 +14,7 @@ from django.urls import URLPattern
 
 from packhouse.domain.permissions import Action
 from packhouse.web import account as own
-from packhouse.web import claim
+from packhouse.web import claim, token_pages
 from packhouse.web.pacing import evenly
 from packhouse.web.routing import View, route
 
@@ -48,8 +48,10 @@ account_routes: list[URLPattern] = [
     _person("manage/account/password/", account.password_change, "account_change_password"),
     _person("manage/account/password/set/", account.password_set, "account_set_password"),
     _person("manage/account/sessions/", own.session_list, "manage-sessions"),
-    _person("manage/account/token/", own.token_list, "tokens"),
-    _person("manage/account/token/<int:token_id>/delete/", own.token_delete, "token-delete"),
+    _person("manage/account/token/", token_pages.token_list, "tokens"),
+    _person("manage/account/token/delete/", token_pages.token_delete_all, "token-delete-all"),
+    _person("manage/account/token/<int:token_id>/delete/", token_pages.token_delete, "token-delete"),
+    _person("manage/account/token/<int:token_id>/rotate/", token_pages.token_rotate, "token-rotate"),
     # second factors
     _anyone("account/login/second-factor/", factors.authenticate, "mfa_authenticate"),
     _person("account/two-factor/", factors.index, "mfa_index"),

@@ -15,8 +15,17 @@ _HUNDRED_YEARS = timedelta(days=36525)
 USES = {
     "upload read": "Publish and install",
     "read": "Install only",
+    "upload": "Publish only",
+    "upload read yank": "Publish, install and yank",
     "upload read manage": "Publish, install, yank and delete",
 }
+GRACES = {
+    "24": "is good for a day more",
+    "1": "is good for an hour more",
+    "168": "is good for a week more",
+    "0": "ends at once",
+}
+"""By hours."""
 
 
 class TokenForm(forms.Form):
@@ -43,8 +52,22 @@ class TokenForm(forms.Form):
         help_text="For “on a date” (UTC).",
     )
 
-    def __init__(self, *args: Any, projects: list[str], **kwargs: Any) -> None:
-        """`projects`: normalized names of those the person may publish to."""
+    indexes = forms.MultipleChoiceField(
+        label="Indexes",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None chosen: every index you may use, now and later.",
+    )
+    networks = forms.CharField(
+        label="Only from",
+        required=False,
+        max_length=2000,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Addresses or networks it may be used from, such as 192.0.2.0/24. Empty: from anywhere.",
+    )
+
+    def __init__(self, *args: Any, projects: list[str], indexes: list[str], **kwargs: Any) -> None:
+        """`projects`: normalized names of those the person may publish to; `indexes`: those they may read."""
         super().__init__(*args, **kwargs)
         single = [(f"{PROJECT}{name}", f"Project: {name}") for name in projects]
         several = [(SEVERAL, "Several projects")] if len(projects) > 1 else []
@@ -52,6 +75,9 @@ class TokenForm(forms.Form):
         self._choices("projects", [(name, name) for name in projects])
         if not several:
             del self.fields["projects"]
+        self._choices("indexes", [(name, name) for name in indexes])
+        if len(indexes) < 2:
+            del self.fields["indexes"]
 
     def _choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
@@ -96,3 +122,11 @@ class PasswordForm(forms.Form):
     password = forms.CharField(
         label="Password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
     )
+
+
+class RotationForm(PasswordForm):
+    """How long the old secret is good, and the password."""
+
+    grace = forms.ChoiceField(label="The old secret", choices=list(GRACES.items()), initial="24")
+
+    field_order = ("grace", "password")

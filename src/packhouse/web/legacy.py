@@ -37,7 +37,7 @@ def upload(request: HttpRequest, index: str = "main") -> HttpResponse:
     stream = _Body(request.META["wsgi.input"])
     length = _content_length(request)
     try:
-        identity = access.authenticate(request.headers.get("Authorization"), resources.get().clock())
+        identity = access.authenticate(request.headers.get("Authorization"), resources.get().clock(), _address(request))
         limit = uploads.begin(identity, index, resources.get().settings)
         resources.get().hook("s1")
         outcome = _publish(request, stream, length, limit, identity, index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import lru_cache, wraps
 from typing import Any
 
@@ -28,7 +29,10 @@ def api_identity(request: HttpRequest) -> Identity:
     header = request.headers.get("Authorization")
     if header is None:
         return ANONYMOUS
-    return access.authenticate(header, resources.get().clock())
+    now, address = resources.get().clock(), str(request.META.get("REMOTE_ADDR", ""))
+    identity = access.authenticate(header, now, address)
+    access.note_use(identity, address, request.headers.get("User-Agent", ""), now)
+    return identity
 
 
 def may_read(request: HttpRequest, index: str) -> IndexRight:
@@ -42,9 +46,21 @@ def may_read(request: HttpRequest, index: str) -> IndexRight:
     identity = api_identity(request)
     right = access.index_right(identity, index)
     may(identity, Action.READ, index=right).demand()
-    request.read_until = identity.until  # type: ignore[attr-defined]
+    request.read_until = _remembered_until(identity)  # type: ignore[attr-defined]
     request.read_privately = True  # type: ignore[attr-defined]
     return right
+
+
+REMEMBERED = timedelta(minutes=5)
+"""How long an edge may answer a token without asking: so late, at most, its use is noted."""
+
+
+def _remembered_until(identity: Identity) -> datetime:
+    """Until when an edge may take the same credentials without asking: not at all where their address counts."""
+    now = resources.get().clock()
+    if identity.local:
+        return now
+    return now + REMEMBERED if identity.until is None else min(identity.until, now + REMEMBERED)
 
 
 def takes_files(request: HttpRequest) -> bool:

@@ -8,13 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from packhouse.catalogue import queries
 from packhouse.services import people, serving
 from packhouse.web import resources
-from packhouse.web.account import token_rows
 from packhouse.web.account_tables import TOKENS
 from packhouse.web.context import house
 from packhouse.web.project_tables import FILES, OWN_PROJECTS, RELEASES, file_row, own_rows, release_rows
 from packhouse.web.projects import find, release_of
 from packhouse.web.reading import readable, web_identity
 from packhouse.web.statistics import of_files
+from packhouse.web.token_pages import token_rows
 
 
 @readable

@@ -19,6 +19,14 @@ class TokenUse(models.Model):
     agent = models.CharField(max_length=512, blank=True)
 
 
+class TokenReminder(models.Model):
+    """The last reminder sent of a token that ends soon: 1 a week before, 2 the day before."""
+
+    token_id = models.BigIntegerField(primary_key=True)
+    step = models.SmallIntegerField()
+    at = models.DateTimeField()
+
+
 class JobPosition(models.Model):
     """The serial up to which a follower of the journal has worked."""
 

@@ -66,7 +66,8 @@ class Token(models.Model):
     """An API token: only the sha256 of it is kept. Deleted ones stay as rows, for the audit.
 
     `scopes`, `indexes` and `projects` are JSON lists (see `domain.permissions.TokenScope`); empty `indexes`
-    or `projects` mean all.
+    or `projects` mean all. `networks` (CIDR) are where it may be used from, empty for anywhere. The `old_` fields are
+    those of the secret before the last rotation, which is good until `old_until`.
     """
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="tokens")
@@ -76,7 +77,12 @@ class Token(models.Model):
     scopes = models.JSONField(default=list)
     indexes = models.JSONField(default=list)
     projects = models.JSONField(default=list)
+    networks = models.JSONField(default=list)
     created_at = models.DateTimeField()
+    rotated_at = models.DateTimeField(null=True)
+    old_digest = models.CharField(max_length=64, unique=True, null=True)
+    old_hint = models.CharField(max_length=16, blank=True)
+    old_until = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
 

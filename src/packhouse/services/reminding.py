@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reminders of tokens that end soon: a week before, and once more the day before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+from packhouse.catalogue.activity.models import TokenReminder
+from packhouse.catalogue.models import Token, User
+from packhouse.services import mailing
+from packhouse.services.notices import TOKENS
+from packhouse.services.resources import Resources
+
+BEFORE = (timedelta(days=7), timedelta(days=1))
+"""How long before its end somebody is reminded; not of a token made for less than twice that."""
+SPOKEN = timedelta(days=14)
+"""Reminders are remembered for so long after they were sent: longer than any is due."""
+
+
+def remind(resources: Resources) -> int:
+    """Write to everybody with tokens that end soon, one mail each; returns how many tokens were named.
+
+    Raises UnreachableError without a mail server; those who were written to are not written to again.
+    """
+    now = resources.clock()
+    TokenReminder.objects.filter(at__lt=now - SPOKEN).delete()
+    ending = Token.objects.filter(deleted_at=None, expires_at__gt=now, expires_at__lte=now + BEFORE[0])
+    rows = list(ending.select_related("user").order_by("expires_at", "pk"))
+    sent = dict(TokenReminder.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "step"))
+    due: dict[User, list[Token]] = defaultdict(list)
+    for row in rows:
+        if _step(row, now) > sent.get(row.pk, 0):
+            due[row.user].append(row)
+    for person, tokens in due.items():
+        mailing.send(resources.settings, [person], _subject(tokens), _text(resources, tokens))
+        for row in tokens:
+            TokenReminder.objects.update_or_create(pk=row.pk, defaults={"step": _step(row, now), "at": now})
+    return sum(map(len, due.values()))
+
+
+def _step(token: Token, now: datetime) -> int:
+    """Which reminder is due: 0 for none, 1 for the week's, 2 for the day's."""
+    if token.expires_at is None:  # the query leaves these out
+        return 0
+    left, life = token.expires_at - now, token.expires_at - token.created_at
+    return max((step for step, before in enumerate(BEFORE, 1) if left <= before and life >= 2 * before), default=0)
+
+
+def _subject(tokens: list[Token]) -> str:
+    return f"Your API token {tokens[0].name!r} ends soon" if len(tokens) == 1 else f"{len(tokens)} API tokens end soon"
+
+
+def _text(resources: Resources, tokens: list[Token]) -> str:
+    lines = [f"- {row.name!r} ({row.hint}...) on {row.expires_at:%d %B %Y, %H:%M} UTC" for row in tokens]
+    return "\n".join(
+        [
+            "These API tokens of yours end soon; whatever uses them is refused after that:",
+            "",
+            *lines,
+            "",
+            "Make others in time, and give them to the programs that use these:",
+            "",
+            mailing.link(resources.settings, TOKENS),
+        ]
+    )
