@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 
 from packhouse.edge.memory import OVERHEAD, Memory
 
@@ -72,3 +73,21 @@ def test_putting_again_replaces() -> None:
     found = memory.get("a")
     assert found is not None
     assert (found.value, memory.size) == ("B", 1500)
+
+
+class Large:
+    """A value that can be watched."""
+
+
+def test_what_is_replaced_or_dropped_again_and_again_is_let_go_of() -> None:
+    memory: Memory[Large] = Memory(1_000_000)
+    watched: list[weakref.ref[Large]] = []
+    held = []
+    for step in range(5000):
+        held.append(memory.put("dropped" if step % 3 else "replaced", Large(), SIZE))
+        watched.append(weakref.ref(held[-1].value))
+        if step % 3 == 1:
+            memory.drop("dropped")
+    assert sum(one() is not None for one in watched) == len(memory) <= 2
+    assert len(memory._small) + len(memory._main) <= 64
+    assert sum(entry.kept for entry in held) == len(memory)

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 Value = TypeVar("Value")
 
 SMALL_SHARE = 0.1
 MOST_USES = 3
+MOST_GONE = 16
+"""Places of dropped entries that may stand in the queues, beyond as many as there are entries."""
+
 OVERHEAD = 400
 """Bytes an entry costs besides its value."""
 
@@ -49,6 +52,7 @@ class Memory(Generic[Value]):
         self._main: deque[Entry[Value]] = deque()
         self._small_size = 0
         self._ghosts: OrderedDict[Hashable, None] = OrderedDict()
+        self._gone = 0  # entries that may stand in a queue still
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -86,12 +90,18 @@ class Memory(Generic[Value]):
             self._forget(entry)
 
     def _forget(self, entry: Entry[Value]) -> None:
-        """Count an entry out; its place in a queue is passed over later."""
+        """Count an entry out, and let go of its value; its place in a queue goes when most places are such."""
         entry.kept = False
+        entry.value = cast("Value", None)  # whoever holds the entry sees that it is another
         self.evictions += 1
         self.size -= entry.size
         if not entry.main:
             self._small_size -= entry.size
+        self._gone += 1
+        if self._gone > len(self._entries) + MOST_GONE:
+            self._small = deque(entry for entry in self._small if entry.kept)
+            self._main = deque(entry for entry in self._main if entry.kept)
+            self._gone = 0
 
     def _to_main(self, entry: Entry[Value]) -> None:
         entry.main = True
