@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from packhouse.domain.conditional import not_modified
-from packhouse.domain.headers import DEFAULT_RULES, CacheRules, Headers
+from packhouse.domain.headers import DEFAULT_RULES, CacheRules
 from packhouse.domain.negotiation import IDENTITY, Representation, choose_encoding, choose_representation
 from packhouse.domain.offers import answer_file
 from packhouse.domain.page import Page, Ready, answer_page
 from packhouse.domain.root_copy import LAG, RootCopy, answer_root, may_lag
-from packhouse.edge.files import SMALL, Blobs, KeptFile, asks_for_all, damaged, file_reply, read_hand_off
+from packhouse.edge.files import SMALL, Blobs, KeptFile, asks_for_all, damaged, file_reply
 from packhouse.edge.http import FileRange, Reply, Request
+from packhouse.edge.learning import Allowed, FileWatch, PageWatch, Unknown, until
 from packhouse.edge.limits import not_found
 from packhouse.edge.memory import MOST_USES, Entry, Memory
-from packhouse.edge.responses import Watch, is_for_all
+from packhouse.edge.responses import Watch
 from packhouse.edge.routes import FileTarget, PageTarget, target_of
 from packhouse.errors import PackhouseError
 from packhouse.storage.pages import Mark, PageReader, RootState
@@ -39,24 +40,6 @@ AGAIN_BYTES = 8192
 
 NOT_FOUND = not_found()
 NOT_FOUND_HEAD = NOT_FOUND._replace(body=None)
-
-
-class Unknown(NamedTuple):
-    """A name an index did not have when the set of its names was that of `names`; known `until` then (unix seconds).
-
-    An index with upstreams is asked again after that, since they may have come to know the name.
-    """
-
-    names: int
-    access: int
-    until: float | None = None
-
-
-class Allowed(NamedTuple):
-    """A credential that was seen to be let through to an audience; `until` (unix seconds) is its end, if it has one."""
-
-    access: int
-    until: float | None
 
 
 class Hot(NamedTuple):
@@ -284,7 +267,7 @@ class Reading:
         return True
 
     def _miss_page(self, request: Request, target: PageTarget, kind: str) -> Miss:
-        watch = _PageWatch(self, request, target, self._names(target), self._access_now())
+        watch = PageWatch(self, request, target, self._names(target), self._access_now())
         return Miss((target, kind, request.headers.get("authorization")), watch)
 
     # --- names nobody has
@@ -296,8 +279,8 @@ class Reading:
         entry = self._memory.get(target)
         if entry is None or not isinstance(entry.value, Unknown):
             return False
-        names, access, until = entry.value
-        if until is not None and self._clock() >= until:
+        names, access, end = entry.value
+        if end is not None and self._clock() >= end:
             self._memory.drop(target)
             return False
         if entry.tick != self._tick:
@@ -321,8 +304,8 @@ class Reading:
         entry = self._memory.get(_right(credential, audience))
         if entry is None or not isinstance(entry.value, Allowed):
             return False
-        access, until = entry.value
-        return access == self._access_now() and (until is None or self._clock() < until)
+        access, end = entry.value
+        return access == self._access_now() and (end is None or self._clock() < end)
 
     def keep_allowed(self, request: Request, told: Mapping[str, str], access: int) -> None:
         """Remember that the origin let a credential through, as its headers say; `access` as it was before."""
@@ -330,7 +313,7 @@ class Reading:
         if credential is None or not audience:
             return
         with self._lock:
-            self._memory.put(_right(credential, audience), Allowed(access, _until(told)), 0)
+            self._memory.put(_right(credential, audience), Allowed(access, until(told)), 0)
 
     # --- files
 
@@ -354,7 +337,7 @@ class Reading:
         return fresh and self._blobs.is_here(kept.offer)
 
     def _watch_file(self, request: Request, target: FileTarget) -> Watch:
-        return _FileWatch(self, request, target, self._file_marks(target), self._access_now())
+        return FileWatch(self, request, target, self._file_marks(target), self._access_now())
 
     def _file_marks(self, target: FileTarget) -> tuple[str, str, Mark] | None:
         """The project a file's name speaks of, and the kind and mark of a page of it; None when there is none."""
@@ -390,77 +373,6 @@ def _is_same_for_all(kept: KeptFile, target: FileTarget, reply: Reply) -> bool:
     """Whether a reply is small core metadata that anybody may have: no download, which has to be counted."""
     small = reply.status == 200 and isinstance(reply.body, bytes) and len(reply.body) <= AGAIN_BYTES
     return small and not kept.audience and not kept.pulled and target.filename.endswith(".metadata")
-
-
-class _PageWatch:
-    """Learns from the origin's answer to a page we did not have."""
-
-    takes_files = False
-
-    def __init__(self, reading: Reading, request: Request, target: PageTarget, names: int | None, access: int) -> None:
-        self._reading = reading
-        self._request = request
-        self._target = target
-        self._names = names
-        self._access = access
-
-    def replaced(self, status: int, headers: Headers) -> Reply | None:
-        """See `Watch.replaced`."""
-        given = dict(headers)
-        if status in {200, 304}:
-            self._reading.keep_allowed(self._request, given, self._access)
-        elif status == 404 and self._names is not None and is_for_all(given):
-            self._reading.keep_unknown(self._target, Unknown(self._names, self._access, _until(given)))
-        # The page is there now: the first to ask gets to the letter what all others will get.
-        found = self._reading.answer(self._request) if status in {200, 304, 404} else None
-        return found if isinstance(found, Reply) else None
-
-    def done(self) -> None:
-        """See `Watch.done`."""
-
-
-class _FileWatch:
-    """Turns the origin's word that a file may be sent into the file."""
-
-    takes_files = True
-
-    def __init__(
-        self,
-        reading: Reading,
-        request: Request,
-        target: FileTarget,
-        marks: tuple[str, str, Mark] | None,
-        access: int,
-    ) -> None:
-        self._reading = reading
-        self._request = request
-        self._target = target
-        self._marks = marks
-        self._access = access
-
-    def replaced(self, status: int, headers: Headers) -> Reply | None:
-        """See `Watch.replaced`."""
-        if status != 200:
-            return None
-        project, kind, mark = self._marks or ("", "", None)
-        kept = read_hand_off(headers, project, kind)
-        if kept is None:
-            return None
-        self._reading.keep_allowed(self._request, dict(headers), self._access)
-        if mark is not None:
-            self._reading.keep_file(self._target, kept, mark)
-        return self._reading.send_file(kept, self._request, self._target)
-
-    def done(self) -> None:
-        """See `Watch.done`."""
-
-
-def _until(told: Mapping[str, str]) -> float | None:
-    """Until when (unix seconds) what the origin told may be kept; None: as long as nothing changes."""
-    try:
-        return float(told["x-packhouse-until"]) if "x-packhouse-until" in told else None
-    except ValueError:
-        return 0.0
 
 
 def _right(credential: str, audience: str) -> Hashable:
