@@ -69,7 +69,7 @@ def test_reading_takes_the_same_queries_however_much_there_is(
             downloads.of_project("main", "tapes", clock())
             downloads.of_release("main", "tapes", "1.0", clock())
         with django_assert_num_queries(1, using="activity"):
-            downloads.most_installed("main")
+            downloads.most_installed("main", clock())
 
 
 def test_most_installed_are_those_the_index_shows_now(press: Press, clock: TickingClock) -> None:
@@ -84,9 +84,9 @@ def test_most_installed_are_those_the_index_shows_now(press: Press, clock: Ticki
     downloads.keep({key("few-1.0-py3-none-any.whl", index="dev"): 100})
     projects.set_status(COMMAND, "held", Status.QUARANTINED, clock=clock)
     projects.delete_project(COMMAND, "gone", clock=clock)
-    found = [(one.name, one.display_name, one.count) for one in downloads.most_installed("main")]
+    found = [(one.name, one.display_name, one.count) for one in downloads.most_installed("main", clock())]
     assert found == [("many", "Many", 9), ("few", "Few", 1)]
-    assert [one.name for one in downloads.most_installed("dev")] == []
+    assert [one.name for one in downloads.most_installed("dev", clock())] == []
 
 
 def test_the_window_moves_and_totals_stay(press: Press, clock: TickingClock) -> None:
@@ -98,17 +98,17 @@ def test_the_window_moves_and_totals_stay(press: Press, clock: TickingClock) -> 
     assert [(row.month, row.total) for row in ProjectTotal.objects.filter(project="tapes")] == [(1, 5)]
     clock.move(days=20)
     downloads.thin_out(press.resources)
-    assert downloads.most_installed("main") == []
+    assert downloads.most_installed("main", clock()) == []
     assert set(ProjectTotal.objects.values_list("since", flat=True)) == {downloads.NEVER}
     downloads.keep({Key(TODAY + 35, "main", TAPES, "uv", ""): 2})
-    assert [one.count for one in downloads.most_installed("main")] == [2]
+    assert [one.count for one in downloads.most_installed("main", clock())] == [2]
     for days in (0, 29):
         clock.move(days=days)
         downloads.thin_out(press.resources)
         assert [(row.month, row.total) for row in ProjectTotal.objects.filter(project="tapes")] == [(2, 7)]
     clock.move(days=1)
     downloads.thin_out(press.resources)
-    assert downloads.most_installed("main") == []
+    assert downloads.most_installed("main", clock()) == []
     assert downloads.of_project("main", "tapes", clock()).total == 7
 
 
@@ -130,7 +130,7 @@ def test_no_query_reads_a_table_from_end_to_end(press: Press, clock: TickingCloc
         downloads.keep({key(): 1})
         downloads.of_project("main", "tapes", clock())
         downloads.of_release("main", "tapes", "1.0", clock())
-        downloads.most_installed("main")
+        downloads.most_installed("main", clock())
         clock.move(days=31)
         downloads.thin_out(press.resources)
     asked = [query["sql"] for query in seen if query["sql"].lstrip().startswith(("SELECT", "DELETE"))]

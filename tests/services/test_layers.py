@@ -264,3 +264,39 @@ def test_unfit_values_and_unknown_rules_are_refused(main: Index, clock: TickingC
         with pytest.raises(PackhouseError) as caught:
             rule("main", key, value, clock)
         assert caught.value.code == code
+
+
+def test_many_names_are_owned_and_outlined_as_each_of_them_is(
+    make: Callable[..., Press], press: Press, clock: TickingClock
+) -> None:
+    from packhouse.catalogue import queries
+    from packhouse.catalogue.composition import owners_of
+    from packhouse.catalogue.outlines import outlines
+    from packhouse.services import releases
+
+    low = make("low")
+    make("top", "index:low", "own", "index:main")
+    for name in ("a", "b", "c", "d"):
+        press.wheel(name, "1.0")
+        press.wheel(name, "2.0rc1")
+    low.wheel("a", "0.5")
+    low.wheel("e", "1.0")
+    for version in ("1.0", "2.0rc1"):
+        releases.delete(COMMAND, "c", version, clock=clock)
+    releases.yank(COMMAND, "d", "1.0", reason="", clock=clock)
+    rule("main", "deny", "b<2", clock)
+    rule("top", "minimum_age", "1h", clock)
+    clock.move(hours=2)
+    names = ["a", "b", "c", "d", "e", "nobody"]
+    for index in ("top", "main", "low"):
+        pk = indexes.find_index(index).pk
+        owners = owners_of(pk, names)
+        assert owners == {name: owner for name in names if (owner := owning_layer(pk, name)) is not None}
+        known = outlines(index, names, clock())
+        for name in names:
+            found = queries.answering(index, name)
+            facts = None if found is None else serving.served(found, clock()).facts
+            alone = {} if facts is None else {one.version: [f.filename for f in one.files] for one in facts.releases}
+            outline = known.get(name)
+            together = {} if outline is None else outline.releases
+            assert {key: sorted(file.filename for file in one.files) for key, one in together.items()} == alone

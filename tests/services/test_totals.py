@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from django.core.cache import cache
+from tests.infra.clock import TickingClock
 from tests.infra.publishing import Press
 
 from packhouse.catalogue.queries import Counts, Held
@@ -13,25 +14,25 @@ from packhouse.services import search, totals
 pytestmark = pytest.mark.django_db
 
 
-def test_a_small_server_counts_for_each_who_asks(press: Press) -> None:
+def test_a_small_server_counts_for_each_who_asks(press: Press, clock: TickingClock) -> None:
     press.wheel("foo", "1.0")
-    assert totals.totals() == Counts(1, 1, 1)
+    assert totals.totals(clock()) == Counts(1, 1, 1)
     press.wheel("foo", "2.0")
-    assert totals.totals() == Counts(1, 2, 2)
+    assert totals.totals(clock()) == Counts(1, 2, 2)
 
 
-def test_a_large_server_counts_when_its_worker_does(press: Press) -> None:
+def test_a_large_server_counts_when_its_worker_does(press: Press, clock: TickingClock) -> None:
     cache.clear()
     press.wheel("foo", "1.0")
     search.follow()
-    assert totals.totals(quick=0) == Counts(1, 1, 1)
+    assert totals.totals(clock(), quick=0) == Counts(1, 1, 1)
     press.wheel("foo", "2.0")
-    assert totals.totals(quick=0) == Counts(1, 1, 1)
+    assert totals.totals(clock(), quick=0) == Counts(1, 1, 1)
     totals.count_again(quick=0)
-    assert totals.totals(quick=0) == Counts(1, 2, 2)
+    assert totals.totals(clock(), quick=0) == Counts(1, 2, 2)
 
 
-def test_what_a_large_server_holds_is_counted_when_its_worker_does(press: Press) -> None:
+def test_what_a_large_server_holds_is_counted_when_its_worker_does(press: Press, clock: TickingClock) -> None:
     cache.clear()
     press.wheel("foo", "1.0")
     before, size = totals.held(), totals.held().size

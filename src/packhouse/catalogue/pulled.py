@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +40,13 @@ def upstream_owns(upstream: str, name: str, as_of: AsOf | None = None) -> bool:
     The past is what it would have shown: the first page says what the project was before it, too.
     """
     return fetch_one(_OWNED, upstream, name) is not None and not is_ours(name)
+
+
+def owned_among(upstream: str, names: Collection[str]) -> set[str]:
+    """Those of these names (normalized) that an upstream owns, as `upstream_owns` says of each."""
+    ours = Project.objects.filter(name=OuterRef("name"))
+    rows = UpstreamProject.objects.filter(~Exists(ours), upstream__name=upstream, name__in=list(names))
+    return set(rows.values_list("name", flat=True))
 
 
 def upstream_with(name: str) -> str | None:

@@ -69,14 +69,6 @@ def answering(index: str, name: str, as_of: AsOf | None = None) -> Answering | N
     return Answering(project, owner.name, owner.speaking) if lives else None
 
 
-def digest_of_file(answering: Answering, filename: str) -> str | None:
-    """The sha256 of the file of this name that is shown of the project now."""
-    rows = Placement.objects.filter(
-        index__name=answering.index, project=answering.project, file__filename=filename, to_serial=None
-    )
-    return rows.values_list("file__sha256", flat=True).first()
-
-
 def status_of(project: Project) -> tuple[Status, str]:
     """The project's status now, with its reason."""
     row = ProjectStatus.objects.filter(project=project, to_serial=None).values_list("status", "reason").first()
@@ -245,10 +237,11 @@ def _first_metadata(releases: list[int]) -> dict[int, dict[str, Any]]:
     return dict(rows)
 
 
-def newest_projects(indexes: Iterable[str], count: int) -> list[NewRelease]:
+def newest_projects(indexes: Iterable[str], count: int, offset: int = 0) -> list[NewRelease]:
     """The newest projects of these indexes, newest first."""
     placed = Placement.objects.filter(index__name__in=indexes, project=OuterRef("pk"), to_serial=None)
-    projects = Project.objects.filter(Exists(placed), deleted_serial=None).order_by("-created_serial")[:count]
+    projects = Project.objects.filter(Exists(placed), deleted_serial=None).order_by("-created_serial")
+    projects = projects[offset : offset + count]
     return [NewRelease(p.name, p.display_name, "", "", p.created_at, "") for p in projects]
 
 
@@ -349,9 +342,9 @@ def _own(row: tuple[str, str, str, int | None], file: File | None, status: str) 
     return OwnProject(display, name, role, status, file.release.version, summary, file.uploaded_at)
 
 
-def public_projects_of(user: User, index: str = "main") -> list[str]:
-    """The names of what everybody may see of a person's projects: those with a file in the index, not quarantined."""
-    placed = Placement.objects.filter(index__name=index, project=OuterRef("project"), to_serial=None)
+def public_projects_of(user: User, indexes: Iterable[str]) -> list[str]:
+    """The names of a person's projects that have a file in these indexes and are not quarantined, by name."""
+    placed = Placement.objects.filter(index__name__in=indexes, project=OuterRef("project"), to_serial=None)
     roles = Role.objects.filter(Exists(placed), ~Exists(_quarantined("project")), user=user)
     rows = roles.filter(project__deleted_serial=None).order_by("project__name")
     return list(rows.values_list("project__name", flat=True))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -123,7 +123,22 @@ def render_release(project: ProjectFacts, version: str, addresses: Addresses) ->
     return None if release is None else _dump(_document(project, release, addresses))
 
 
-def latest_release(releases: Iterable[ReleaseFacts]) -> ReleaseFacts | None:
+class Ranked(Protocol):
+    """A release, as far as it is compared with others."""
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+
+    @property
+    def yanked(self) -> str | None:
+        """None, or the reason."""
+
+
+R = TypeVar("R", bound=Ranked)
+
+
+def latest_release(releases: Iterable[R]) -> R | None:
     """The one to speak of: not yanked before yanked, final before pre-release, then the highest version."""
     return max(releases, key=_rank, default=None)
 
@@ -137,7 +152,7 @@ def find_release(releases: Iterable[ReleaseFacts], version: str) -> ReleaseFacts
     return None
 
 
-def _rank(release: ReleaseFacts) -> tuple[bool, bool, Version]:
+def _rank(release: Ranked) -> tuple[bool, bool, Version]:
     version = _version(release.version)
     if version is None:
         return (release.yanked is None, False, Version("0.dev0"))

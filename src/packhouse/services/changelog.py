@@ -12,8 +12,10 @@ from datetime import datetime
 from django.db.models import OuterRef, Subquery
 
 from packhouse.catalogue.models import JournalEntry, Project
+from packhouse.catalogue.outlines import Outline, outlines
 from packhouse.services.indexes import indexes_below_all
 from packhouse.services.journal import PROJECT_FACTS, Fact, last_serial
+from packhouse.services.serving import has_policy
 
 LIMIT = 50_000
 """Entries in one answer, as at the public index."""
@@ -30,8 +32,8 @@ class Change:
     serial: int
 
 
-def changes_since(index: str, serial: int, limit: int = LIMIT) -> list[Change]:
-    """The project entries of an index after `serial`, ascending; two queries whatever their number."""
+def changes_since(index: str, serial: int, now: datetime, limit: int = LIMIT) -> list[Change]:
+    """The project entries of an index after `serial`, ascending, without those that name what its rules hide."""
     spelled = Project.objects.filter(name=OuterRef("project")).values("display_name")
     rows = (
         JournalEntry.objects.filter(
@@ -41,7 +43,20 @@ def changes_since(index: str, serial: int, limit: int = LIMIT) -> list[Change]:
         .annotate(spelled=Subquery(spelled))
         .order_by("serial")[:limit]
     )
-    return [Change(row.spelled or row.project, row.version or None, row.at, _action(row), row.serial) for row in rows]
+    entries = list(rows)
+    known = outlines(index, {row.project for row in entries}, now) if has_policy(index) else {}
+    return [
+        Change(row.spelled or row.project, row.version or None, row.at, _action(row), row.serial)
+        for row in entries
+        if not _names_hidden(row, known.get(row.project))
+    ]
+
+
+def _names_hidden(row: JournalEntry, outline: Outline | None) -> bool:
+    """Whether an entry names a file that a rule hides now, or a release of which no file is served."""
+    if outline is None:
+        return False
+    return row.version in outline.hidden_versions or row.filename in outline.hidden_files
 
 
 def newest_serial() -> int:

@@ -14,13 +14,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef, Sum
+from django.db.models import Sum
 
 from packhouse.catalogue.activity.models import FileDownloads, ProjectDownloads, ProjectTotal
-from packhouse.catalogue.models import File, Placement, Project, ProjectStatus
+from packhouse.catalogue.models import File
+from packhouse.catalogue.outlines import outlines
 from packhouse.domain.downloads import KEPT, DayCount, Downloads, first_day, gather
-from packhouse.domain.listing import Status
-from packhouse.services.indexes import indexes_below_all
 from packhouse.services.resources import Resources
 from packhouse.storage.tally import Key
 
@@ -127,22 +126,18 @@ class Installed:
     count: int
 
 
-def most_installed(index: str) -> list[Installed]:
+def most_installed(index: str, now: datetime) -> list[Installed]:
     """The projects installed most through an index in the last 30 days, of those it shows now; at most `TOP`."""
     rows = ProjectTotal.objects.filter(index_name=index, month__gt=0).order_by("-month", "project")[:LOOKED_AT]
     counted = list(rows.values_list("project", "month"))
-    shown = _shown(index, [name for name, _ in counted])
+    shown = _shown(index, [name for name, _ in counted], now)
     return [Installed(name, shown[name], count) for name, count in counted if name in shown][:TOP]
 
 
-def _shown(index: str, names: list[str]) -> dict[str, str]:
-    """Name -> name as published, of those of these projects that have a file in the index and no quarantine."""
-    placed = Placement.objects.filter(
-        index__name__in=sorted(indexes_below_all([index])), project=OuterRef("pk"), to_serial=None
-    )
-    held = ProjectStatus.objects.filter(project=OuterRef("pk"), to_serial=None, status=Status.QUARANTINED.value)
-    rows = Project.objects.filter(Exists(placed), ~Exists(held), name__in=names, deleted_serial=None)
-    return dict(rows.values_list("name", "display_name"))
+def _shown(index: str, names: list[str], now: datetime) -> dict[str, str]:
+    """Name -> name as published, of those of these projects of which the index serves a file."""
+    known = outlines(index, names, now).values()
+    return {outline.name: outline.display_name for outline in known if outline.latest is not None}
 
 
 def thin_out(resources: Resources) -> None:

@@ -54,14 +54,14 @@ def offered_file(
     if file is None:
         return _offered_by_upstream(index, sha256, filename, metadata=metadata, now=now, as_of=as_of)
     if owner is None or not owner.own or not _is_placed(owner, file, as_of):
-        raise _missing(filename)
+        raise missing_file(filename)
     if file.purged_serial is not None:
         message = f"The file {filename!r} was purged from this server; it will not come back."
         raise refuse(Kind.GONE, "file-purged", message)
     _demand_served(file, owner, now if as_of is None else as_of.at, as_of)
     served = file.metadata_sha256 if file.metadata_served and file.metadata_sha256 else None
     if metadata and served is None:
-        raise _missing(f"{filename}.metadata")
+        raise missing_file(f"{filename}.metadata")
     return OfferedFile(
         sha256=file.sha256,
         filename=file.filename,
@@ -84,13 +84,13 @@ def _offered_by_upstream(
     """The file of an upstream at an address, here or not."""
     found = find_pulled(index, sha256, filename, as_of)
     if found is None:
-        raise _missing(filename)
+        raise missing_file(filename)
     verdict = judge(found.subject, found.owner.speaking, now if as_of is None else as_of.at)
     if not verdict.served:
         raise refusal_of(verdict)
     served = found.file.metadata_sha256 if found.file.metadata_sha256 and not found.file.metadata_wrong else None
     if metadata and served is None:
-        raise _missing(f"{filename}.metadata")
+        raise missing_file(f"{filename}.metadata")
     return OfferedFile(
         sha256=sha256,
         filename=filename,
@@ -143,6 +143,7 @@ def refusal_of(verdict: Verdict) -> PackhouseError:
     )
 
 
-def _missing(filename: str) -> PackhouseError:
+def missing_file(filename: str) -> PackhouseError:
+    """The refusal of an address that has no file."""
     message = f"There is no file {filename[:255]!r} at this address; see the project's page for those there are."
     return refuse(Kind.MISSING, "file-unknown", message)

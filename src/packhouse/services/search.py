@@ -19,6 +19,7 @@ from packhouse.catalogue import queries
 from packhouse.catalogue.activity.models import JobPosition, SearchClassifier, SearchDocument
 from packhouse.catalogue.activity.searching import ALIAS, MOST, Candidate, Finder, Question, finder
 from packhouse.catalogue.models import Index, JournalEntry, Placement, Project
+from packhouse.catalogue.outlines import Outline, OutlinedRelease, outlines, summaries
 from packhouse.domain.permissions import Action, Identity, may
 from packhouse.domain.project_json import FileFacts, ProjectFacts, latest_release
 from packhouse.domain.searching import (
@@ -93,8 +94,10 @@ def search(
     classifiers: Iterable[str] = (),
     page: int = 1,
     per_page: int = PER_PAGE,
+    *,
+    at: datetime | None = None,
 ) -> Found:
-    """Search an index; no words and no classifiers find everything, newest first.
+    """Search an index as it serves at the moment `at` (now); no words and no classifiers find everything, newest first.
 
     Whatever is typed is text. Raises as reading the index would.
     """
@@ -106,10 +109,10 @@ def search(
         name=exact_name(query),
         classifiers=chosen,
     )
-    return _as_served(_answer(question, query, page, per_page), index_name)
+    return _answer(question, query, page, per_page, _Sieve(index_name, at or now()))
 
 
-def browse(index_name: str, classifiers: Iterable[str]) -> list[tuple[str, str]]:
+def browse(index_name: str, classifiers: Iterable[str], at: datetime | None = None) -> list[tuple[str, str]]:
     """(display name, version) of the newest releases with all of these classifiers, by name, at most `BROWSED`.
 
     For askers who may read the index. Without classifiers nothing is found.
@@ -119,40 +122,58 @@ def browse(index_name: str, classifiers: Iterable[str]) -> list[tuple[str, str]]
         return []
     follow()
     indexes = tuple(sorted(indexes_below_all([index_name])))
-    found = _hits(finder().with_classifiers(Question(indexes, (), classifiers=chosen), BROWSED))
-    if serving.has_policy(index_name):
-        found = list(filter(None, (_hit_served(hit, index_name) for hit in found)))
+    found = _hits(
+        finder().with_classifiers(Question(indexes, (), classifiers=chosen), BROWSED), _Sieve(index_name, at or now())
+    )
     return sorted((hit.display_name, hit.version) for hit in found)
 
 
-def _as_served(found: Found, index_name: str) -> Found:
-    """What was found, as the index asked serves it: with the latest release it shows, and without what it hides."""
-    if not serving.has_policy(index_name):
-        return found
-    hits = tuple(filter(None, (_hit_served(hit, index_name) for hit in found.hits)))
-    return replace(found, hits=hits, total=found.total - len(found.hits) + len(hits))
+class _Sieve:
+    """Lets through what an index serves of what was found; where no rule can hide anything, all of it, unasked."""
+
+    def __init__(self, index_name: str, at: datetime) -> None:
+        self._index = index_name
+        self._at = at
+        self._silent = not serving.has_policy(index_name)
+
+    def documents(self, ids: list[int]) -> list[int]:
+        """Those of these documents that are of projects of which a release is served, in the same order."""
+        if self._silent:
+            return ids
+        rows = {row.pk: row for row in SearchDocument.objects.filter(pk__in=ids).only("pk", "project", "index_name")}
+        known = outlines(self._index, {row.project for row in rows.values()}, self._at)
+        return [pk for pk in ids if pk in rows and _shows(known.get(rows[pk].project), rows[pk].index_name)]
+
+    def hits(self, hits: list[Hit]) -> list[Hit]:
+        """These hits with the latest release that is served of each; those of which none is are left out."""
+        if self._silent:
+            return hits
+        known = outlines(self._index, {hit.project for hit in hits}, self._at)
+        shown = [(hit, known[hit.project]) for hit in hits if _shows(known.get(hit.project), hit.index)]
+        told = summaries(outline.latest for _, outline in shown if outline.latest is not None)
+        return [_hit_of(hit, outline.latest, told) for hit, outline in shown if outline.latest is not None]
 
 
-def _hit_served(hit: Hit, index_name: str) -> Hit | None:
-    served = serving.latest_served(index_name, hit.project, now())
-    if served is None or served[0].index != hit.index:
-        return None
-    release = served[1]
-    if release.version == hit.version:
+def _shows(outline: Outline | None, index_name: str) -> bool:
+    """Whether what was found in an index is what answers, and a release of it is served."""
+    return outline is not None and outline.index == index_name and outline.latest is not None
+
+
+def _hit_of(hit: Hit, latest: OutlinedRelease, told: dict[int, str]) -> Hit:
+    if latest.version == hit.version:
         return hit
-    newest = max(one.upload_time for one in release.files)
-    return replace(hit, version=release.version, summary=_text(release.files[0], "summary"), released_at=newest)
+    return replace(hit, version=latest.version, summary=told[latest.first.file_id], released_at=latest.released_at)
 
 
-def _answer(question: Question, query: str, page: int, per_page: int) -> Found:
+def _answer(question: Question, query: str, page: int, per_page: int, sieve: _Sieve) -> Found:
     engine = finder()
     found = engine.gather(question)
-    documents = [one.document for one in _ordered(question, found.candidates)[:MOST]]
+    documents = sieve.documents([one.document for one in _ordered(question, found.candidates)[:MOST]])
     pages = max(1, math.ceil(len(documents) / per_page))
     wanted = max(1, min(page, pages))
-    hits, total = _hits(documents[(wanted - 1) * per_page : wanted * per_page]), len(documents)
+    hits, total = _hits(documents[(wanted - 1) * per_page : wanted * per_page], sieve), len(documents)
     if total < FEW and question.words and not question.classifiers:
-        near = _near(engine, question, {hit.project for hit in hits})
+        near = sieve.hits(_near(engine, question, {hit.project for hit in hits}))
         hits, total = [*hits, *near], total + len(near)
     facets = tuple(engine.facets(documents))
     return Found(query, question.classifiers, tuple(hits), total, wanted, pages, facets, found.more)
@@ -166,9 +187,9 @@ def _ordered(question: Question, found: list[Candidate]) -> list[Candidate]:
     return sorted(found, key=lambda one: (*place_of(name, words, one.project, one.part), -one.document))
 
 
-def _hits(ids: list[int]) -> list[Hit]:
+def _hits(ids: list[int], sieve: _Sieve) -> list[Hit]:
     rows = SearchDocument.objects.defer("description").in_bulk(ids)
-    return [_hit(rows[pk]) for pk in ids if pk in rows]
+    return sieve.hits([_hit(rows[pk]) for pk in ids if pk in rows])
 
 
 def _hit(row: SearchDocument, *, near: bool = False) -> Hit:

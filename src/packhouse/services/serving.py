@@ -6,17 +6,20 @@ Simple pages judge in `catalogue.listings`, file addresses in `services.files`; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from packhouse.catalogue import queries
 from packhouse.catalogue.composition import UPSTREAM, makeup_of, owning_layer
-from packhouse.catalogue.models import Index
-from packhouse.catalogue.queries import Answering, NewRelease
+from packhouse.catalogue.models import Index, User
+from packhouse.catalogue.outlines import Outline, outlines, summaries
+from packhouse.catalogue.queries import Answering, NewRelease, OwnProject
 from packhouse.domain.moments import AsOf
-from packhouse.domain.project_json import FileFacts, ProjectFacts, ReleaseFacts, latest_release
+from packhouse.domain.project_json import FileFacts, ProjectFacts, ReleaseFacts
 from packhouse.domain.serving import Subject, Verdict, judge
+from packhouse.services.files import missing_file, refusal_of
+from packhouse.services.indexes import indexes_below_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +92,6 @@ def _is_plain(index_id: int, seen: set[int]) -> bool:
     return makeup.policy.is_silent and len(ours) <= 1 and all(_is_plain(one, seen) for one in below)
 
 
-def latest_served(index_name: str, project: str, now: datetime) -> tuple[Answering, ReleaseFacts] | None:
-    """The release an index serves as the latest of a project (normalized); None when it serves none."""
-    found = queries.answering(index_name, project)
-    release = None if found is None else latest_release(served(found, now).facts.releases)
-    return None if found is None or release is None or not release.files else (found, release)
-
-
-def serves_release(index_name: str, project: str, version: str, now: datetime) -> bool:
-    """Whether an index serves any file of a release."""
-    found = queries.answering(index_name, project)
-    return found is not None and any(release.version == version for release in served(found, now).facts.releases)
-
-
 LOOKS = 10
 """Times more releases are looked at for a list of news than it has, where rules hide some."""
 
@@ -111,15 +101,78 @@ def newest_served(
 ) -> list[NewRelease]:
     """The newest releases of the indexes that an index is made of, newest first: those that it serves."""
     places = list(indexes)
+
+    def look(offset: int) -> list[NewRelease]:
+        return queries.newest_releases(places, count, project, even_quarantined=even_quarantined, offset=offset)
+
+    return _news(index_name, look, count, now, lambda row, outline: row.version in outline.releases)
+
+
+def newest_projects_served(index_name: str, indexes: Iterable[str], count: int, now: datetime) -> list[NewRelease]:
+    """The newest projects of the indexes that an index is made of, newest first: those of which it serves a file."""
+    places = list(indexes)
+
+    def look(offset: int) -> list[NewRelease]:
+        return queries.newest_projects(places, count, offset)
+
+    return _news(index_name, look, count, now, lambda _row, outline: bool(outline.releases))
+
+
+def _news(
+    index_name: str,
+    look: Callable[[int], list[NewRelease]],
+    count: int,
+    now: datetime,
+    fits: Callable[[NewRelease, Outline], bool],
+) -> list[NewRelease]:
+    """The first `count` rows that fit what the index serves; `look` gives so many from an offset on."""
     if not has_policy(index_name):
-        return queries.newest_releases(places, count, project, even_quarantined=even_quarantined)
+        return look(0)
     kept: list[NewRelease] = []
-    for look in range(LOOKS):
-        rows = queries.newest_releases(places, count, project, even_quarantined=even_quarantined, offset=look * count)
-        kept += [row for row in rows if serves_release(index_name, row.name, row.version, now)]
+    for turn in range(LOOKS):
+        rows = look(turn * count)
+        known = outlines(index_name, {row.name for row in rows}, now)
+        kept += [row for row in rows if row.name in known and fits(row, known[row.name])]
         if len(kept) >= count or len(rows) < count:
             break
     return kept[:count]
+
+
+def projects_of_person(person: User, index_name: str, now: datetime) -> list[str]:
+    """The names of the projects of a person of which everybody who reads an index is shown something, by name."""
+    names = queries.public_projects_of(person, sorted(indexes_below_all([index_name])))
+    shown = shown_names(index_name, names, now)
+    return [name for name in names if name in shown]
+
+
+def shown_names(index_name: str, names: list[str], now: datetime) -> set[str]:
+    """Those of these projects (normalized) of which no rule hides everything; quarantined ones are not judged."""
+    if not has_policy(index_name):
+        return set(names)
+    known = outlines(index_name, names, now)
+    return {name for name in names if name in known and known[name].releases}
+
+
+def as_others_see(own: list[OwnProject], index_name: str, now: datetime) -> list[OwnProject]:
+    """Projects with the release that an index serves as their latest; those of which it serves none are left out."""
+    known = outlines(index_name, [project.normalized for project in own], now)
+    latest = {name: outline.latest for name, outline in known.items()}
+    told = summaries(release for release in latest.values() if release is not None)
+    return [
+        replace(project, version=release.version, summary=told[release.first.file_id], published=release.released_at)
+        for project in own
+        if (release := latest.get(project.normalized)) is not None
+    ]
+
+
+def demand_served(found: Served, filename: str) -> FileFacts:
+    """The file of this name of a project; raises FORBIDDEN for one that is hidden, MISSING for one nobody has."""
+    for release in found.facts.releases:
+        for file in release.files:
+            if file.filename == filename:
+                return file
+    hidden = next((file.verdict for file in found.hidden if file.filename == filename), None)
+    raise missing_file(filename) if hidden is None else refusal_of(hidden)
 
 
 def answers_from(index_name: str, project: str) -> str | None:

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.core.cache import cache
 
 from packhouse.catalogue import queries
 from packhouse.catalogue.models import File
+from packhouse.catalogue.outlines import outlines
 from packhouse.catalogue.queries import Counts, Held, counts, estimate
+from packhouse.services.indexes import find_index, indexes_below_all
+from packhouse.services.serving import has_policy
 
 QUICK = 20_000
 """Files a server ever had up to which they are counted for each who asks."""
@@ -16,12 +21,28 @@ FIRST = "main"
 _HELD = "totals-server"
 
 
-def totals(index: str = FIRST, quick: int = QUICK) -> Counts:
-    """What an index holds now; on a large server about what it held when the worker looked last (`count_again`)."""
+def totals(now: datetime, index: str = FIRST, quick: int = QUICK) -> Counts:
+    """What an index serves now; on a large server about what it held when the worker looked last (`count_again`)."""
     if _is_quick(quick):
-        return counts(index)
+        return _served(index, now) if has_policy(index) else counts(index)
     kept = cache.get(_key(index))
     return Counts(*kept) if kept else _estimate(index)
+
+
+def _served(index_name: str, now: datetime) -> Counts:
+    """Each project judged by the rules of the index; counted anew when something is committed or a cooldown ends."""
+    index = find_index(index_name)
+    key, kept = f"{_key(index_name)}-served", cache.get(f"{_key(index_name)}-served")
+    if kept and kept[0] == [index.serial, index.shaped] and (kept[1] is None or now.timestamp() < kept[1]):
+        return Counts(*kept[2])
+    names = queries.serials(sorted(indexes_below_all([index_name])))
+    known = [outline for outline in outlines(index_name, names, now).values() if not outline.quarantined]
+    releases = [release for outline in known for release in outline.releases.values()]
+    shown = sum(1 for outline in known if outline.releases)
+    found = Counts(shown, len(releases), sum(len(release.files) for release in releases))
+    until = min((outline.until.timestamp() for outline in known if outline.until is not None), default=None)
+    cache.set(key, ([index.serial, index.shaped], until, (found.projects, found.releases, found.files)), None)
+    return found
 
 
 def held(quick: int = QUICK) -> Held:

@@ -181,7 +181,8 @@ def updates_feed(request: HttpRequest, right: IndexRight) -> HttpResponse:
 @reading
 def projects_feed(request: HttpRequest, right: IndexRight) -> HttpResponse:
     """`/rss/packages.xml`: the newest projects."""
-    items = _happenings(queries.newest_projects(_shown_by(right), FEED_ITEMS))
+    now = resources.get().clock()
+    items = _happenings(serving.newest_projects_served(right.name, _shown_by(right), FEED_ITEMS, now))
     return _feed(request, feeds.render_projects(items, _site(request, right), addresses(request, right.name)), right)
 
 

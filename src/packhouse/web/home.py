@@ -17,6 +17,7 @@ from django.shortcuts import render
 from packhouse.catalogue import queries
 from packhouse.services import search as searching
 from packhouse.services import serving
+from packhouse.services.indexes import MAIN, indexes_below_all
 from packhouse.services.totals import totals
 from packhouse.web import resources
 from packhouse.web.reading import readable, reader_of
@@ -38,7 +39,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """`/`: search, what this index serves, the newest releases."""
     context = {
         "index": {"title": "", "description": ""},
-        "counts": totals("main"),
+        "counts": totals(resources.get().clock()),
         "newest": _newest(),
         "upstream": "",
     }
@@ -48,7 +49,8 @@ def home(request: HttpRequest) -> HttpResponse:
 def _newest() -> list[queries.NewRelease]:
     """The newest release of each of the projects that released last."""
     found: dict[str, queries.NewRelease] = {}
-    for release in serving.newest_served("main", ["main"], LOOKED_AT, resources.get().clock(), even_quarantined=False):
+    places, now = sorted(indexes_below_all([MAIN])), resources.get().clock()
+    for release in serving.newest_served(MAIN, places, LOOKED_AT, now, even_quarantined=False):
         found.setdefault(release.name, release)
     return list(found.values())[:NEWEST]
 
@@ -61,7 +63,7 @@ def search(request: HttpRequest) -> HttpResponse:
     started = time.perf_counter()
     _catch_up()
     number = _page_number(request.GET.get("page", "1"))
-    found = searching.search(reader_of(request), "main", q, chosen, number, PER_PAGE)
+    found = searching.search(reader_of(request), "main", q, chosen, number, PER_PAGE, at=resources.get().clock())
     context = {
         "q": q,
         "page": _page(found),

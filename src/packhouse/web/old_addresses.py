@@ -20,7 +20,8 @@ from packhouse.domain.headers import TEXT, error_headers, redirect_headers
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import IndexRight, ReadMode
 from packhouse.errors import Kind, refuse
-from packhouse.web import xmlrpc
+from packhouse.services import serving
+from packhouse.web import resources, xmlrpc
 from packhouse.web.simple import NOT_FOUND, make, missing, plainly_missing, reading
 
 _FORBIDDEN = ("\\", "\r", "\n")
@@ -46,10 +47,10 @@ def predictable(_request: HttpRequest, right: IndexRight, name: str, filename: s
     """`/packages/<python>/<letter>/<name>/<filename>`, as packagers of distributions make it up: to the file."""
     wanted, metadata = filename.removesuffix(".metadata"), filename.endswith(".metadata")
     found = queries.answering(right.name, normalize(name)) if is_valid_name(name) else None
-    sha256 = queries.digest_of_file(found, wanted) if found else None
-    if sha256 is None:
+    if found is None:
         return missing(right)
-    path = f"files/{sha256}/{quote(wanted, safe='')}{'.metadata' if metadata else ''}"
+    file = serving.demand_served(serving.served(found, resources.get().clock()), wanted)
+    path = f"files/{file.sha256}/{quote(wanted, safe='')}{'.metadata' if metadata else ''}"
     return make(302, redirect_headers(f"../../../../{path}", public=right.read is ReadMode.PUBLIC))
 
 

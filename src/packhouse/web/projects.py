@@ -77,8 +77,11 @@ def user(request: HttpRequest, name: str) -> HttpResponse:
         raise refuse(Kind.MISSING, "user-missing", f"There is no user {name[:60]!r} here.")
     if name != person.username:
         return HttpResponsePermanentRedirect(reverse("user", args=[person.username]))
-    page = Paginator(queries.public_projects_of(person), PER_PAGE).get_page(request.GET.get("page", "1"))
-    projects = queries.projects_of(person, names=list(page))
+    now = resources.get().clock()
+    page = Paginator(serving.projects_of_person(person, indexes.MAIN, now), PER_PAGE).get_page(
+        request.GET.get("page", "1")
+    )
+    projects = serving.as_others_see(queries.projects_of(person, names=list(page)), indexes.MAIN, now)
     return render(request, "user.html", {"person": person, "page": page, "projects": projects})
 
 

@@ -24,7 +24,7 @@ def stats(request: HttpRequest) -> HttpResponse:
     """`/stats/`: what everybody installs from `main`, with what, for which Python."""
     context = {
         "counts": shown(downloads.of_index(MAIN, resources.get().clock())),
-        "top": _top(downloads.most_installed(MAIN)),
+        "top": _top(downloads.most_installed(MAIN, resources.get().clock())),
         "most": downloads.TOP,
     }
     return render(request, "stats.html", context)

@@ -19,9 +19,10 @@ from django.views.decorators.csrf import csrf_exempt
 from packhouse.catalogue import queries
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.errors import Kind, refuse
-from packhouse.services import changelog
+from packhouse.services import changelog, serving
 from packhouse.services.indexes import indexes_below_all
 from packhouse.services.search import browse
+from packhouse.web import resources
 from packhouse.web.reading import may_read
 
 MAX_BODY = 64 * 1024
@@ -106,7 +107,7 @@ def _last_serial(_index: str) -> int | None:
 def _since(index: str, serial: int) -> list[list[Any]]:
     return [
         [change.name, change.version, int(change.at.timestamp()), change.action, change.serial]
-        for change in changelog.changes_since(index, min(max(serial, -1), MAX_SERIAL))
+        for change in changelog.changes_since(index, min(max(serial, -1), MAX_SERIAL), resources.get().clock())
     ]
 
 
@@ -121,13 +122,15 @@ def _roles(index: str, name: str) -> list[list[str]]:
 
 
 def _projects_of(index: str, username: str) -> list[list[str]]:
-    return [[role.capitalize(), name] for role, name in queries.roles_of(username, indexes_below_all([index]))]
+    held = queries.roles_of(username, indexes_below_all([index]))
+    shown = serving.shown_names(index, [normalize(name) for _, name in held], resources.get().clock())
+    return [[role.capitalize(), name] for role, name in held if normalize(name) in shown]
 
 
 def _browse(index: str, classifiers: list[Any]) -> list[list[str]]:
     if not all(isinstance(classifier, str) for classifier in classifiers):
         raise xmlrpc.client.Fault(-32602, "client error; classifiers: Input should be a valid list of strings")
-    return [[name, version] for name, version in browse(index, classifiers)]
+    return [[name, version] for name, version in browse(index, classifiers, resources.get().clock())]
 
 
 METHODS: dict[str, tuple[Callable[..., Any], tuple[tuple[str, type], ...]]] = {
