@@ -31,6 +31,7 @@ class Settings:
     base_url: str | None = None  # public address, no slash at the end
     upstream: str = "auto"  # auto | none | URL
     registration: str | None = None  # open | invited | closed; default: open on loopback, else invited
+    registration_domains: tuple[str, ...] = ()  # only addresses there register without an invitation
     upstream_ttl: int = 600
     upstream_negative_ttl: int = 60
     upstream_storage: int | None = None  # of what is kept of upstreams; None: no bound
@@ -122,6 +123,8 @@ def _convert(name: str, value: object, source: str) -> object:
         return _networks(name, value, source)
     if name == "purge":
         return _purged(name, value, source)
+    if name == "registration_domains":
+        return _domains(name, value, source)
     if name in _NUMBERS:
         return _number(name, value, source)
     text = str(value)
@@ -169,6 +172,15 @@ def _purged(name: str, value: object, source: str) -> tuple[str, ...]:
         if not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+(/[!-~]*)?", str(item)):
             raise _unusable(name, str(item), "http(s) addresses without user names (http://10.0.0.5:6081)", source)
     return tuple(str(item) for item in items)
+
+
+def _domains(name: str, value: object, source: str) -> tuple[str, ...]:
+    """Domains of e-mail addresses, lower case, separated by commas or spaces or as a list."""
+    items = value if isinstance(value, list) else str(value).replace(",", " ").split()
+    for item in items:
+        if not re.fullmatch(r"(?i:[a-z0-9]([a-z0-9-]*[a-z0-9])?)(?i:\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", str(item)):
+            raise _unusable(name, str(item), "domains of e-mail addresses (example.org)", source)
+    return tuple(str(item).lower() for item in items)
 
 
 def _unusable(name: str, text: str, expected: str, source: str) -> PackhouseError:

@@ -83,3 +83,20 @@ def test_token_revoke_many(live: Server):
     assert live.must("token", "list", person.name) == ""
     for wrong in ((), ("--all",), ("1", "--of", person.name)):
         assert live.command("token", "revoke", *wrong).returncode == 2
+
+
+def test_invitations_and_guests(live: Server):
+    person = live.make_user()
+    link = live.must("invitation", "create", "--limit", "3", "--note", "Python 101", "--guest", "90d").strip()
+    assert link.startswith("http")
+    assert link.count("\n") == 0
+    number, state, used, _, note = live.must("invitation", "list").splitlines()[0].split("\t")
+    assert (state, used, note) == ("open", "0/3", "Python 101")
+    live.must("invitation", "withdraw", number)
+    assert "\twithdrawn\t" in live.must("invitation", "list")
+    assert live.command("invitation", "withdraw", number).returncode == 2
+    assert live.command("invitation", "create", "--expires", "never").returncode == 2
+    live.must("guest", "until", person.name, "2099-12-31")
+    assert f"{person.name}\t2100-01-01T00:00Z" in live.must("guest", "list")
+    live.must("guest", "until", person.name, "never")
+    assert person.name not in live.must("guest", "list")

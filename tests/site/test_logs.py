@@ -22,6 +22,7 @@ CANARY = "canary"
         "https://alice:canary@index.example/simple/",
         "smtp://canary@mail.example:25",
         "/admin/claim/canary_canary/",
+        "/account/invitation/canary-canary/",
         "/account/reset/1a/canary-canary/",
         "Cookie: sessionid=canary; csrftoken=canary",
         "csrfmiddlewaretoken=canary&password=canary",

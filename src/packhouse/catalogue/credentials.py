@@ -11,7 +11,7 @@ from packhouse.catalogue.rows import fetch_one, moment_out, read_json
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
-    """A token and its owner now; `verified` and `two_factor` are about the owner.
+    """A token and its owner now; `verified`, `two_factor` and `guest_until` are about the owner.
 
     `retires_at` is set where it was found by the secret of before its rotation, which ends then. `digest` is that of
     the secret it was found by.
@@ -33,11 +33,12 @@ class TokenFacts:
     is_active: bool
     verified: bool
     two_factor: bool
+    guest_until: datetime | None
 
 
 _SELECT = """
 SELECT t.id, t.hint, t.scopes, t.indexes, t.projects, t.networks, t.digest, t.old_digest, t.old_hint, t.old_until,
-       t.expires_at, t.deleted_at IS NOT NULL,
+       t.expires_at, u.guest_until, t.deleted_at IS NOT NULL,
        u.id, u.username, u.is_admin, u.is_active,
        EXISTS (SELECT 1 FROM account_emailaddress e WHERE e.user_id = u.id AND e."primary" AND e.verified),
        EXISTS (SELECT 1 FROM mfa_authenticator a WHERE a.user_id = u.id AND a.type IN ('totp', 'webauthn'))
@@ -50,21 +51,26 @@ def by_digest(digest: str) -> TokenFacts | None:
     row = fetch_one(_SELECT + "WHERE t.digest = %s OR t.old_digest = %s", digest, digest)
     if row is None:
         return None
-    token_id, hint, scopes, indexes, projects, networks, own, old, old_hint, old_until, expires_at, *rest = row
-    deleted, user_id, username, *flags = rest
+    token_id, hint, scopes, indexes, projects, networks, own, old, old_hint, old_until, *rest = row
+    expires_at, guest_until, deleted, user_id, username, *flags = rest
+    is_admin, is_active, verified, two_factor = (bool(flag) for flag in flags)
     retired = own != digest and old == digest
     return TokenFacts(
-        token_id,
-        old_hint if retired else hint,
-        frozenset(read_json(scopes)),
-        frozenset(read_json(indexes)),
-        frozenset(read_json(projects)),
-        tuple(read_json(networks)),
-        digest,
-        moment_out(old_until) if retired else None,
-        None if expires_at is None else moment_out(expires_at),
-        bool(deleted),
-        user_id,
-        username,
-        *(bool(flag) for flag in flags),
+        token_id=token_id,
+        hint=old_hint if retired else hint,
+        scopes=frozenset(read_json(scopes)),
+        indexes=frozenset(read_json(indexes)),
+        projects=frozenset(read_json(projects)),
+        networks=tuple(read_json(networks)),
+        digest=digest,
+        retires_at=moment_out(old_until) if retired else None,
+        expires_at=None if expires_at is None else moment_out(expires_at),
+        deleted=bool(deleted),
+        user_id=user_id,
+        username=username,
+        is_admin=is_admin,
+        is_active=is_active,
+        verified=verified,
+        two_factor=two_factor,
+        guest_until=None if guest_until is None else moment_out(guest_until),
     )

@@ -17,6 +17,8 @@ from packhouse.errors import PackhouseError
 COMMANDS = {
     "serve": "Start the server.",
     "user": "Make accounts.",
+    "invitation": "Invite people to make an account.",
+    "guest": "Show and set when accounts end.",
     "token": "Make, list, rotate and revoke API tokens.",
     "yank": "Yank a release or a file: only installs that pin it exactly still take it.",
     "unyank": "Take back a yank.",

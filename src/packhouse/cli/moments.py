@@ -21,8 +21,8 @@ def span(text: str) -> timedelta:
     raise refuse(Kind.INVALID, "span-invalid", message, "grace")
 
 
-def expiry(text: str, now: datetime) -> datetime | None:
-    """The end meant by `90d`, `12h`, `2027-01-01` (the end of that day, UTC) or `never` (None)."""
+def expiry(text: str, now: datetime, what: str = "--expires") -> datetime | None:
+    """The end meant by `90d`, `12h`, `2027-01-01` (the end of that day, UTC) or `never` (None); `what` was typed."""
     if text == "never":
         return None
     if found := _SPAN.match(text):
@@ -31,5 +31,5 @@ def expiry(text: str, now: datetime) -> datetime | None:
     try:
         return datetime.combine(date.fromisoformat(text), time(0), UTC) + timedelta(days=1)
     except (ValueError, OverflowError) as error:
-        message = f"--expires is {text!r}, expected days (90d), hours (12h), a day (2027-01-01) or never; correct it."
+        message = f"{what} is {text!r}, expected days (90d), hours (12h), a day (2027-01-01) or never; correct it."
         raise refuse(Kind.INVALID, "expiry-invalid", message, "expires") from error

@@ -198,7 +198,18 @@ def _alone_in_the_database(key: int) -> bool:
 
 def standard(resources: Resources) -> Worker:
     """The worker of a server: search and large root pages follow the journal; what is left over is cleared."""
-    from packhouse.services import budget, downloads, fetching, journal, maintenance, restoring, roots, search, totals
+    from packhouse.services import (
+        budget,
+        downloads,
+        fetching,
+        guests,
+        journal,
+        maintenance,
+        restoring,
+        roots,
+        search,
+        totals,
+    )
 
     jobs = (
         Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
@@ -206,6 +217,7 @@ def standard(resources: Resources) -> Worker:
         Job("what is kept of upstreams", "*/5 * * * *", budget.keep_within),
         Job("marks of changed pages", "* * * * *", maintenance.sweep_marks),
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
+        Job("reminders of guests", "23 * * * *", lambda stock: guests.remind(stock.clock)),
         Job("how far the journal is", "* * * * *", restoring.mark_high_water),
         Job("totals of a large server", "4,34 * * * *", lambda _stock: totals.count_again()),
         Job("downloads of other days", "3 * * * *", downloads.thin_out),

@@ -38,6 +38,7 @@ from packhouse.domain.permissions import (
     TokenScope,
 )
 from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.services.resources import now as wall_clock
 
 _log = logging.getLogger(__name__)
 
@@ -159,6 +160,8 @@ def _refuse_dead(token: TokenFacts, now: datetime) -> None:
         code, why = "token-expired", f"expired at {_said(token.expires_at)}"
     elif not token.is_active:
         code, why = "account-disabled", "belongs to a disabled account"
+    elif token.guest_until is not None and token.guest_until <= now:
+        raise account_ended(token.username, token.guest_until, Kind.UNAUTHENTICATED)
     if code:
         message = f"The token that begins with {token.hint} {why}; make a new one on your account's token page."
         raise refuse(Kind.UNAUTHENTICATED, code, message)
@@ -168,13 +171,19 @@ def _said(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
+def account_ended(username: str, until: datetime, kind: Kind = Kind.FORBIDDEN) -> PackhouseError:
+    """The refusal of a guest whose time is over."""
+    message = f"The guest account {username!r} ended at {_said(until)}; ask an administrator to extend it."
+    return refuse(kind, "account-ended", message)
+
+
 def identity_of_user(user: User) -> Identity:
-    """The identity of somebody signed in; anonymous when the account is disabled."""
-    if not user.is_active:
+    """The identity of somebody signed in; anonymous when the account is disabled, or a guest's whose time is over."""
+    if not user.is_active or user.has_ended(wall_clock()):
         return ANONYMOUS
     verified = EmailAddress.objects.filter(user=user, primary=True, verified=True).exists()
     second = Authenticator.objects.filter(user=user, type__in=_SECOND_FACTORS).exists()
-    return Identity(user.pk, user.username, user.is_admin, verified, second)
+    return Identity(user.pk, user.username, user.is_admin, verified, second, until=user.guest_until)
 
 
 def _speaking(token: TokenFacts) -> Identity:
@@ -187,7 +196,7 @@ def _speaking(token: TokenFacts) -> Identity:
         two_factor=token.two_factor,
         token_id=token.token_id,
         scope=TokenScope(token.scopes, token.indexes, token.projects),
-        until=min((end for end in (token.expires_at, token.retires_at) if end is not None), default=None),
+        until=min(filter(None, (token.expires_at, token.retires_at, token.guest_until)), default=None),
         local=bool(token.networks),
         digest=token.digest,
     )
@@ -202,6 +211,8 @@ def still_valid(identity: Identity, now: datetime) -> Identity:
         user = User.objects.filter(pk=identity.user_id or 0, is_active=True).first()
         if user is None:
             raise _unknown()
+        if user.guest_until is not None and user.has_ended(now):
+            raise account_ended(user.username, user.guest_until, Kind.UNAUTHENTICATED)
         return replace(identity, username=user.username, is_admin=user.is_admin)
     token = credentials.by_digest(identity.digest)
     if token is None:

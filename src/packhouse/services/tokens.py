@@ -13,7 +13,7 @@ from packhouse.domain.names import check_name, normalize
 from packhouse.domain.networks import read_networks
 from packhouse.domain.permissions import TOKEN_ACTIONS
 from packhouse.errors import Kind, refuse
-from packhouse.services.access import HINT_LENGTH, digest_of, is_token, mint
+from packhouse.services.access import HINT_LENGTH, account_ended, digest_of, is_token, mint
 from packhouse.services.journal import COMMAND, Actor, Clock, Entry, Fact, bump_access, record, take, write
 
 DEFAULT_SCOPES = ("upload", "read")
@@ -49,7 +49,7 @@ def create_token(
     label, secret = _label(name), mint()
     with write():
         owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        _demand_room(owner, label)
+        _demand_room(owner, label, clock())
         token = Token(
             user=owner,
             name=label,
@@ -182,11 +182,13 @@ def _label(name: str) -> str:
     return label
 
 
-def _demand_room(owner: User, label: str) -> None:
+def _demand_room(owner: User, label: str, now: datetime) -> None:
     """Judge the owner inside the transaction: active, the name free, not too many."""
     if not owner.is_active:
         message = f"The account {owner.username!r} is disabled, so no token is made for it."
         raise refuse(Kind.FORBIDDEN, "account-disabled", message)
+    if owner.guest_until is not None and owner.has_ended(now):
+        raise account_ended(owner.username, owner.guest_until)
     living = Token.objects.filter(user=owner, deleted_at=None)
     if living.filter(name=label).exists():
         message = f"You have a token named {label!r} already; choose another name or delete that one."

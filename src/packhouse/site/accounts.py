@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
+from allauth.account.internal.stagekit import clear_login
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet
@@ -26,14 +27,16 @@ from django.utils import timezone
 from packhouse.catalogue.activity.sessions import STARTED, SessionStore
 from packhouse.catalogue.models import User
 from packhouse.config import Settings
-from packhouse.domain.addresses import own_origin, registration_mode
+from packhouse.domain.addresses import may_register_uninvited, own_origin, registration_mode
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import journal, people
+from packhouse.services import inviting, journal, people
+from packhouse.services.access import account_ended
 from packhouse.services.resources import now
 from packhouse.site import account_facts
 from packhouse.site.attempts import Attempt, mark_device
 from packhouse.site.passwords import too_long
 from packhouse.web.claim import CLAIM
+from packhouse.web.invited import INVITATION, invitation_of
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -65,6 +68,11 @@ class Backend(AuthenticationBackend):
             return self._authenticate_by_email(login, password)
         return self._check_password(User.objects.filter(username_key=login.lower()).first(), password)
 
+    def get_user(self, user_id: Any) -> Any:
+        """Who a session is of; nobody once a guest's time is over."""
+        user = super().get_user(user_id)
+        return None if user is None or user.has_ended(now()) else user
+
     def _mitigate_timing_attack(self, password: str) -> None:
         super()._mitigate_timing_attack(password[:1024])
 
@@ -84,7 +92,24 @@ class Adapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether this browser may register now."""
-        return registration_mode(_ours()) == "open" or _holds_claim(request)
+        return registration_mode(_ours()) == "open" or _holds_claim(request) or invitation_of(request) is not None
+
+    def demand_registrable(self, email: str) -> None:
+        """Raise ValidationError for an address that may not register in this browser: its domain, or not the invited.
+
+        `is_open_for_signup` was asked before.
+        """
+        request = context.request
+        invitation = invitation_of(request)
+        if invitation is not None and invitation.email not in {"", email.lower()}:
+            message = "This invitation is for another e-mail address; register with the one it was sent to."
+            raise ValidationError(message, code="email-not-invited")
+        if invitation is None and not _holds_claim(request) and not may_register_uninvited(_ours(), email):
+            domains = ", ".join(_ours().registration_domains)
+            message = (
+                f"Without an invitation, only addresses at {domains} register here; use one, or ask to be invited."
+            )
+            raise ValidationError(message, code="email-domain")
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """Refuse names that break the grammar, are reserved or taken."""
@@ -111,10 +136,15 @@ class Adapter(DefaultAccountAdapter):
         data = form.cleaned_data
         user.username, user.email = data["username"], data["email"]
         user.set_password(data["password1"])
+        invitation = invitation_of(request)
         with journal.write():
+            held = None if invitation is None else inviting.hold(invitation.digest, now())
             people.check_username(user.username)
             user.save()
             people.record_creation(journal.Actor(user.pk, user.username, "web"), user, now)
+            if held is not None:
+                inviting.use(held, user, clock=now)
+        request.session.pop(INVITATION, None)
         return user
 
     # -- signing in
@@ -141,6 +171,14 @@ class Adapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
         """The address the boundary middleware settled on."""
         return str(request.META.get("REMOTE_ADDR") or "0.0.0.0")  # noqa: S104 - stands for "unknown"
+
+    def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse | None:
+        """Turn guests away whose time is over, however they prove who they are."""
+        if user.has_ended(now()):
+            clear_login(request)
+            raise account_ended(user.username, user.guest_until)
+        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return response
 
     def login(self, request: HttpRequest, user: Any) -> None:
         """Start a session under a new key, with where and when it began."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allauth.account import forms as account
+from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import get_adapter as get_factor_adapter
 from allauth.mfa.base.forms import AuthenticateForm
@@ -48,6 +49,7 @@ class Register(account.SignupForm):
 
     def validate_unique_email(self, value: str) -> str:
         """Note whether an account has this address, or the same with another `+tag`; people are not told which."""
+        get_adapter().demand_registrable(value)
         email = str(super().validate_unique_email(value))
         if _tagged_twin(email):
             self.account_already_exists = True

@@ -14,7 +14,7 @@ from django.urls import URLPattern
 
 from packhouse.domain.permissions import Action
 from packhouse.web import account as own
-from packhouse.web import claim, token_pages
+from packhouse.web import claim, invited, token_pages
 from packhouse.web.pacing import evenly
 from packhouse.web.routing import View, route
 
@@ -66,6 +66,9 @@ account_routes: list[URLPattern] = [
     _person("account/two-factor/keys/confirm/", webauthn.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),
     _person("account/two-factor/keys/<int:pk>/", webauthn.edit_webauthn, "mfa_edit_webauthn"),
     _person("account/two-factor/keys/<int:pk>/remove/", webauthn.remove_webauthn, "mfa_remove_webauthn"),
+    # invitations to register
+    route("account/invitation/<str:secret>/", invited.follow, action=Action.ANYONE, name="invitation-link"),
+    route("account/invitation/", invited.invitation, action=Action.ANYONE, name="invitation"),
     # the first administrator
     route("admin/claim/<str:secret>/", claim.follow, action=Action.ANYONE, name="claim-link"),
     _anyone("admin/claim/", claim.claim, "claim"),

@@ -22,6 +22,7 @@ class House:
     base_url: str
     registration: str
     version: str
+    registration_domains: tuple[str, ...] = ()
 
     @property
     def simple_url(self) -> str:
@@ -56,6 +57,7 @@ def house(request: HttpRequest) -> dict[str, House]:
             base_url=(values.base_url or f"{request.scheme}://{request.get_host()}{_prefix(request)}").rstrip("/"),
             registration=registration_mode(values),
             version=packhouse.__version__,
+            registration_domains=values.registration_domains,
         )
     }
 

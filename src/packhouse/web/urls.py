@@ -17,6 +17,7 @@ from packhouse.web import (
     files,
     health,
     home,
+    invitations_page,
     legacy,
     manage,
     metrics,
@@ -164,6 +165,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="admin-rollback",
         methods=FORM,
     ),
+    route(
+        "admin/invitations/",
+        invitations_page.invitation_list,
+        action=Action.ADMINISTER,
+        name="admin-invitations",
+        methods=FORM,
+    ),
+    route("admin/guests/", invitations_page.guest_list, action=Action.ADMINISTER, name="admin-guests", methods=FORM),
     # what programs read of every index by its name
     *index_routes(_INDEX),
     *past_routes(r"^"),

@@ -2,6 +2,7 @@
 """The facts, by subject."""
 
 from packhouse.catalogue.models.indexes import Index, IndexGrant, IndexRule, Layer, Snapshot
+from packhouse.catalogue.models.invitations import AccountInvitation
 from packhouse.catalogue.models.journal import Counter, JournalEntry
 from packhouse.catalogue.models.pages import Page
 from packhouse.catalogue.models.people import Claim, Token, User
@@ -19,6 +20,7 @@ from packhouse.catalogue.models.projects import (
 from packhouse.catalogue.models.upstreams import Observation, Upstream, UpstreamFile, UpstreamPermit, UpstreamProject
 
 __all__ = [
+    "AccountInvitation",
     "Claim",
     "Counter",
     "File",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -36,6 +37,8 @@ class User(AbstractBaseUser):
     is_admin = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    guest_until = models.DateTimeField(null=True, blank=True)  # a guest's account is no good from then on
+    guest_reminded_at = models.DateTimeField(null=True, blank=True)
 
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
@@ -50,6 +53,10 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.username
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether this is the account of a guest whose time is over."""
+        return self.guest_until is not None and self.guest_until <= now
 
     @property
     def is_staff(self) -> bool:
