@@ -42,18 +42,21 @@ def person(live: Server) -> Person:
     return live.make_user()
 
 
-def plug_in_key(page: Page) -> tuple[CDPSession, str]:
-    """A key that answers by itself."""
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "usb",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+
+
+def plug_in_key(page: Page, *, passkeys: bool = False) -> tuple[CDPSession, str]:
+    """A key that answers by itself; with room for passkeys or without."""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
-    options = {
-        "protocol": "ctap2",
-        "transport": "usb",
-        "hasResidentKey": False,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
+    options = AUTHENTICATOR | {"hasResidentKey": passkeys}
     answer = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     return session, str(answer["authenticatorId"])
 
@@ -65,10 +68,11 @@ def sign_in(page: Page, person: Person) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
-def add_key(page: Page, person: Person) -> None:
+def add_key(page: Page, person: Person, *, passkey: bool = False) -> None:
     page.goto("/account/two-factor/keys/add/")
     page.get_by_label("Password", exact=True).fill(person.password)
     page.get_by_role("button", name="Confirm").click()
+    page.get_by_label("Passkey").set_checked(passkey)
     page.get_by_role("button", name="Add the key").click()
     page.wait_for_url("**/codes/**")  # the recovery codes that come with a first factor
 
@@ -107,6 +111,89 @@ def test_hostile_196_an_answer_for_another_challenge_or_origin_is_refused(page: 
     assert "second-factor" in page.url
 
 
+def sign_out(page: Page) -> None:
+    page.goto("/account/logout/")
+    page.get_by_role("button", name="Sign out").click()
+
+
+def test_a_passkey_signs_in_alone_and_is_listed_and_deleted(page: Page, person: Person):
+    sign_in(page, person)
+    plug_in_key(page, passkeys=True)
+    add_key(page, person, passkey=True)
+    sign_out(page)
+    page.goto("/account/login/?next=/manage/account/sessions/")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.wait_for_url(
+        re.compile(r"\d/manage/account/sessions/")
+    )  # no password, no code: the key made sure of the person
+    page.goto("/account/two-factor/keys/")
+    row = page.get_by_role("row").filter(has_text="passkey")
+    expect(row).to_have_count(1)
+    expect(row).not_to_contain_text("never")
+    row.get_by_role("link", name="Rename").click()
+    page.get_by_role("link", name="Use a security key").click()  # once more, before something that matters
+    page.get_by_role("button", name="Use a security key").click()
+    page.get_by_label("Name", exact=True).fill("the blue one")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("row").filter(has_text="the blue one").get_by_role("link", name="Remove").click()
+    page.get_by_role("button", name="Remove the key").click()
+    expect(page.get_by_text("You have added no key.")).to_be_visible()
+    sign_out(page)
+    page.goto("/account/login/")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_text("Incorrect code.")).to_be_visible()
+    page.goto("/manage/account/")
+    expect(page).to_have_url(re.compile("/account/login/"))
+
+
+def test_hostile_196_a_passkey_that_did_not_make_sure_of_the_person_is_no_sign_in(page: Page, person: Person):
+    sign_in(page, person)
+    session, key = plug_in_key(page, passkeys=True)
+    add_key(page, person, passkey=True)
+    sign_out(page)
+    passkey = session.send("WebAuthn.getCredentials", {"authenticatorId": key})["credentials"][0]
+    session.send("WebAuthn.setUserVerified", {"authenticatorId": key, "isUserVerified": False})
+    page.goto("/account/login/")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_role("alert")).to_be_visible()  # the browser itself refuses
+    session.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": key})
+    touch = session.send(
+        "WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR | {"hasUserVerification": False}}
+    )
+    session.send("WebAuthn.addCredential", {"authenticatorId": touch["authenticatorId"], "credential": passkey})
+    weak = """async (id) => {
+        const asked = await (await fetch('/account/login/passkey/', {headers: {Accept: 'application/json'}})).json()
+        asked.request_options.publicKey.userVerification = 'discouraged'
+        asked.request_options.publicKey.allowCredentials = [{type: 'public-key', id}]
+        const form = document.getElementById('mfa_login')
+        const body = new FormData(form)
+        body.set('credential', JSON.stringify(await window.webauthnJSON.get(asked.request_options)))
+        const reply = await fetch(form.action, {method: 'POST', body, redirect: 'manual'})
+        return reply.type
+    }"""
+    known = base64.urlsafe_b64encode(base64.b64decode(passkey["credentialId"])).decode().rstrip("=")
+    assert page.evaluate(weak, known) == "opaqueredirect"
+    page.goto("/manage/account/")
+    expect(page).to_have_url(re.compile("/account/login/"))
+
+
+def test_hostile_196_a_key_whose_counter_goes_back_is_refused(page: Page, person: Person):
+    sign_in(page, person)
+    session, key = plug_in_key(page)
+    add_key(page, person)
+    copied = session.send("WebAuthn.getCredentials", {"authenticatorId": key})["credentials"][0]
+    sign_out(page)
+    sign_in(page, person)
+    page.get_by_role("button", name="Use a security key").click()
+    page.wait_for_url("**/manage/account/")
+    sign_out(page)
+    session.send("WebAuthn.removeCredential", {"authenticatorId": key, "credentialId": copied["credentialId"]})
+    session.send("WebAuthn.addCredential", {"authenticatorId": key, "credential": copied})
+    sign_in(page, person)
+    send(page, answer_of_key(page))
+    assert "second-factor" in page.url
+
+
 def answer_of_key(page: Page) -> dict[str, Any]:
     """What the key says to the challenge of the page at hand."""
     script = """async () => {
@@ -125,7 +212,7 @@ def other_origin(client_data: str) -> str:
 def send(page: Page, credential: dict[str, Any]) -> None:
     """Send the page's form with this answer, which has to be refused."""
     script = """async (credential) => {
-        const form = document.getElementById('webauthn_form')
+        const form = document.getElementById('second-factor')
         const body = new FormData(form)
         body.set('credential', credential)
         const reply = await fetch(form.action, {method: 'POST', body, redirect: 'manual'})

@@ -9,7 +9,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core import mail
-from tests.infra.accounts import PASSWORD, Browser, forget_limits
+from tests.infra.accounts import PASSWORD, Browser, forget_limits, make_user
 
 from packhouse.catalogue.models import JournalEntry, User
 from packhouse.services.access import identity_of_user
@@ -98,9 +98,110 @@ def test_hostile_195_recovery_codes_work_once(signed_in: Browser, secret: str):
     page = signed_in.get("/account/two-factor/codes/")
     codes = page.context["unused_codes"]
     assert len(codes) == 10
+    mail.outbox.clear()
     assert half_way().post(STEP, code=codes[0]).status_code == 302
     assert half_way().post(STEP, code=codes[0]).status_code == 400
-    assert half_way().post(STEP, code=codes[1]).status_code == 302
+    assert "9 are left" in mail.outbox[0].body
+    grouped = "-".join(codes[1][at : at + 4] for at in range(0, 16, 4))
+    assert half_way().post(STEP, code=f" {grouped} ").status_code == 302
+    used = JournalEntry.objects.filter(kind="recovery code used").values_list("detail", flat=True)
+    assert [entry["left"] for entry in used] == [9, 8]
+
+
+def test_recovery_codes_are_shown_once_and_can_t_be_read_again(signed_in: Browser, secret: str):
+    first = signed_in.get("/account/two-factor/codes/")
+    shown = [format_code(code) for code in first.context["unused_codes"]]
+    assert all(code in first.content.decode() for code in shown)
+    again = signed_in.get("/account/two-factor/codes/")
+    assert not any(code in again.content.decode() for code in shown)
+    assert not again.context["can_view_codes"]
+    kept = Authenticator.objects.get(type="recovery_codes")
+    assert "seed" not in kept.data
+    readable = kept.wrap().get_unused_codes()
+    assert not set(readable) & set(first.context["unused_codes"])  # what the server itself can read are not codes
+    assert half_way().post(STEP, code=readable[0]).status_code == 400
+
+
+def format_code(code: str) -> str:
+    return "-".join(code[at : at + 4] for at in range(0, 16, 4))
+
+
+def test_recovery_codes_work_before_they_were_shown(signed_in: Browser, secret: str):
+    codes = Authenticator.objects.get(type="recovery_codes").wrap().get_unused_codes()
+    assert half_way().post(STEP, code=format_code(codes[3])).status_code == 302
+    shown = signed_in.get("/account/two-factor/codes/").context["unused_codes"]
+    assert len(shown) == 9
+    assert codes[3] not in shown
+    assert half_way().post(STEP, code=codes[4]).status_code == 302
+
+
+def test_new_recovery_codes_end_the_old_ones(signed_in: Browser, secret: str, django_capture_on_commit_callbacks):
+    old = signed_in.get("/account/two-factor/codes/").context["unused_codes"]
+    mail.outbox.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        signed_in.post("/account/two-factor/codes/new/")
+    assert [one.subject for one in mail.outbox] == ["New recovery codes"]
+    new = signed_in.get("/account/two-factor/codes/").context["unused_codes"]
+    assert len(new) == 10
+    assert half_way().post(STEP, code=old[0]).status_code == 400
+    assert half_way().post(STEP, code=new[0]).status_code == 302
+    assert JournalEntry.objects.filter(kind="recovery codes made").count() == 1
+
+
+def test_a_code_is_good_for_re_authentication_once(signed_in: Browser, secret: str):
+    codes = signed_in.get("/account/two-factor/codes/").context["unused_codes"]
+    browser = half_way()
+    browser.post(STEP, code=codes[0])
+    assert browser.post("/account/two-factor/confirm/", code=codes[0]).status_code == 400
+    assert browser.get(f"{APP}remove/").status_code == 302
+    assert browser.post("/account/two-factor/confirm/", code=codes[1]).status_code == 302
+    assert browser.get(f"{APP}remove/").status_code == 200
+
+
+def test_a_trusted_browser_is_not_asked_again(signed_in: Browser, secret: str):
+    browser = half_way()
+    assert browser.post(STEP, code=code(secret), trust="on").status_code == 302
+    browser.post("/account/logout/")
+    assert not browser.signed_in
+    assert browser.sign_in()["Location"] == "/manage/projects/"
+    assert browser.signed_in
+    assert half_way().get(STEP).status_code == 200  # another browser is
+
+
+def test_hostile_197_trust_is_that_of_one_person_and_ends_with_a_new_password(signed_in: Browser, secret: str):
+    browser = half_way()
+    browser.post(STEP, code=code(secret), trust="on")
+    trusted = browser.client.cookies["packhouse-trusted"].value
+    make_user("bob")
+    other = Browser()
+    other.sign_in("bob")
+    other.reauthenticate()
+    key = str(other.get(APP).context["form"].secret)
+    other.post(APP, code=code(key))
+    thief = Browser()
+    thief.client.cookies["packhouse-trusted"] = trusted
+    assert thief.sign_in("bob")["Location"] == STEP
+    browser.post(
+        "/manage/account/password/", oldpassword=PASSWORD, password1="nine loud badgers", password2="nine loud badgers"
+    )
+    again = Browser()
+    again.client.cookies["packhouse-trusted"] = trusted
+    assert again.sign_in(password="nine loud badgers")["Location"] == STEP
+
+
+def test_what_is_not_asked_for_is_not_trusted(signed_in: Browser, secret: str):
+    browser = half_way()
+    browser.post(STEP, code=code(secret))
+    assert "packhouse-trusted" not in browser.client.cookies
+
+
+def test_hostile_196_a_passkey_that_answers_nonsense_signs_nobody_in(browser: Browser):
+    asked = browser.client.get("/account/login/passkey/", headers={"accept": "application/json"})
+    assert asked.json()["request_options"]["publicKey"]["userVerification"] == "required"
+    for credential in ("", "{}", "[]", "nonsense", '{"id": "x", "rawId": "x", "type": "public-key", "response": {}}'):
+        assert browser.post("/account/login/passkey/", credential=credential)["Location"] == "/account/login/"
+    assert not browser.signed_in
+    assert browser.get("/account/login/passkey/")["Location"] == "/account/login/"  # a page is not to be had there
 
 
 def test_hostile_187_secrets_of_factors_are_encrypted_in_the_database(signed_in: Browser, secret: str):
@@ -158,5 +259,5 @@ def test_hostile_196_a_key_that_answers_nonsense_signs_nobody_in(signed_in: Brow
 
 def test_every_page_of_second_factors_opens(signed_in: Browser, secret: str):
     signed_in.reauthenticate(PASSWORD)
-    for path in ("", "codes/", "codes/new/", "codes/download/", "keys/", "keys/add/", "app/remove/"):
+    for path in ("", "codes/", "codes/new/", "keys/", "keys/add/", "app/remove/"):
         assert signed_in.get(f"/account/two-factor/{path}").status_code == 200, path

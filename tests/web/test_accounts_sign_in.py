@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.conf import settings as django_settings
@@ -15,8 +16,8 @@ from django.utils import timezone
 from tests.infra.accounts import PASSWORD, Browser, make_user
 
 from packhouse.catalogue.activity.models import Session, SignInFailure
-from packhouse.catalogue.activity.sessions import stored_key
-from packhouse.catalogue.models import JournalEntry, User
+from packhouse.catalogue.activity.sessions import STARTED, stored_key
+from packhouse.catalogue.models import JournalEntry, Token, User
 from packhouse.services import people
 from packhouse.services.journal import COMMAND
 from packhouse.services.resources import now
@@ -349,3 +350,27 @@ def test_a_notice_says_when_in_utc(signed_in: Browser):
     fields = {"oldpassword": PASSWORD, "password1": "nine loud badgers", "password2": "nine loud badgers"}
     signed_in.post("/manage/account/password/", **fields)
     assert re.search(r"^When: +\d{1,2} \w+ \d{4}, \d\d:\d\d:\d\d UTC$", str(mail.outbox[-1].body), re.MULTILINE)
+
+
+def test_the_sessions_page_says_when_a_session_was_used_last(signed_in: Browser):
+    row = Session.objects.get(account_id__isnull=False)
+    old = now() - timedelta(hours=3)
+    Session.objects.filter(pk=row.pk).update(seen_at=old)
+    signed_in.get("/manage/account/sessions/")
+    assert Session.objects.filter(pk=row.pk, seen_at__gt=now() - timedelta(minutes=5)).exists()
+
+
+def test_after_half_an_hour_a_token_is_made_only_after_the_password(signed_in: Browser):
+    form = {"name": "ci", "scope": "account", "uses": "upload read", "expires": "90"}
+    session = signed_in.client.session
+    records = session["account_authentication_methods"]
+    session["account_authentication_methods"] = [record | {"at": record["at"] - 1900} for record in records]
+    session[STARTED] = session[STARTED] | {"at": (now() - timedelta(seconds=1900)).isoformat()}
+    session.save()
+    asked = signed_in.post("/manage/account/token/", **form)
+    assert asked["Location"] == "/account/reauthenticate/?next=%2Fmanage%2Faccount%2Ftoken%2F"
+    assert not Token.objects.exists()
+    made = signed_in.post(asked["Location"], password=PASSWORD, next="/manage/account/token/")
+    assert made.status_code == 200  # the form is not to be filled in again
+    assert 'id="new-token"' in made.content.decode()
+    assert Token.objects.get().name == "ci"

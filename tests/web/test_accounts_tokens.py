@@ -256,3 +256,16 @@ def test_hostile_267_a_token_of_another_is_neither_rotated_nor_deleted(signed_in
     for what in ("rotate", "delete"):
         assert signed_in.post(f"{PAGE}{token.pk}/{what}/", grace="0", password=PASSWORD).status_code == 404
     assert Token.objects.get(pk=token.pk).rotated_at is None
+
+
+def test_who_has_no_password_deletes_a_token_after_another_proof(signed_in: Browser):
+    user = User.objects.get()
+    token, _ = tokens.create_token(COMMAND, user, "old", ["read"], [], [], None, clock=now)
+    user.set_unusable_password()
+    user.save()
+    signed_in.client.force_login(user)
+    page = signed_in.get(f"/manage/account/token/{token.pk}/delete/")
+    assert 'type="password"' not in page.content.decode()
+    signed_in.post(f"/manage/account/token/{token.pk}/delete/", csrfmiddlewaretoken="x")
+    token.refresh_from_db()
+    assert token.deleted_at is not None

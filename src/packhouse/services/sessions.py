@@ -14,21 +14,24 @@ from packhouse.services.journal import Actor, Clock, Entry, Fact, bump_access, r
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """One session: an id that is worth nothing to a browser, where and when it began, whether it is this one."""
+    """One session: an id that is worth nothing to a browser, where and when it began, when it was used."""
 
     id: str
     address: str
     agent: str
     started_at: datetime | None
+    seen_at: datetime | None
     current: bool
 
 
 def sessions_of(user: User, current_key: str | None, now: datetime) -> list[BrowserSession]:
-    """The living sessions of a person, this one first, then the newest."""
+    """The living sessions of a person, this one first, then the one used last."""
     rows = Session.objects.filter(account_id=user.pk, expire_date__gt=now)
     here = stored_key(current_key) if current_key else ""
-    found = [BrowserSession(row.pk, row.address, row.agent, row.started_at, row.pk == here) for row in rows]
-    return sorted(found, key=lambda one: (not one.current, -(one.started_at.timestamp() if one.started_at else 0)))
+    found = [
+        BrowserSession(row.pk, row.address, row.agent, row.started_at, row.seen_at, row.pk == here) for row in rows
+    ]
+    return sorted(found, key=lambda one: (not one.current, -(one.seen_at.timestamp() if one.seen_at else 0)))
 
 
 def end_session(user: User, session_id: str) -> None:

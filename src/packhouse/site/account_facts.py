@@ -6,11 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account import signals as account
+from allauth.account.adapter import get_adapter
 from allauth.mfa import signals as mfa
+from allauth.mfa.models import Authenticator
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from packhouse.services import sessions
+from packhouse.services import second_factors, sessions
 from packhouse.services.journal import Fact
 from packhouse.services.resources import now
 
@@ -46,6 +48,23 @@ def factor_removed(request: HttpRequest, user: Any, **kwargs: Any) -> None:
     """A second factor less."""
     sessions.note_key_change(Fact.SECOND_FACTOR_REMOVED, user, clock=now)
     _end_others(request, user)
+
+
+@receiver(mfa.authenticator_reset)
+def codes_made(request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    """New recovery codes in place of the old ones."""
+    second_factors.note(Fact.RECOVERY_CODES_MADE, user, clock=now)
+
+
+@receiver(mfa.authenticator_used)
+def factor_used(request: HttpRequest, user: Any, authenticator: Any, **kwargs: Any) -> None:
+    """A recovery code is one for ever less: journalled, and its owner told."""
+    if authenticator.type != Authenticator.Type.RECOVERY_CODES:
+        return
+    authenticator.refresh_from_db()
+    left = len(authenticator.wrap().get_unused_codes())
+    second_factors.note(Fact.RECOVERY_CODE_USED, user, clock=now, detail={"left": left})
+    get_adapter(request).tell("packhouse/email/recovery_code_used", user, {"left": left})
 
 
 def _end_others(request: HttpRequest, user: Any) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from packhouse.config import Settings
+from packhouse.domain.second_factors import CODE_DIGITS, TRUST_DAYS
 from packhouse.site.mail import mail_settings
 
 _DAY = 86400
@@ -66,6 +67,7 @@ def _cookies(settings: Settings) -> dict[str, Any]:
         "CSRF_COOKIE_SECURE": secure,
         "CSRF_TRUSTED_ORIGINS": [settings.base_url] if settings.base_url else [],
         "CSRF_FAILURE_VIEW": "packhouse.web.errors.form_expired",
+        "MFA_TRUST_COOKIE_NAME": f"{prefix}-trusted",
         "MESSAGE_STORAGE": "django.contrib.messages.storage.session.SessionStorage",
     }
 
@@ -108,11 +110,18 @@ _ALLAUTH = {
     },
     "MFA_ADAPTER": "packhouse.site.accounts.SecondFactorAdapter",
     "MFA_SUPPORTED_TYPES": ["totp", "webauthn", "recovery_codes"],
-    "MFA_PASSKEY_LOGIN_ENABLED": False,
+    "MFA_PASSKEY_LOGIN_ENABLED": True,
     "MFA_TOTP_ISSUER": "Packhouse",
     "MFA_TOTP_TOLERANCE": 1,
+    "MFA_RECOVERY_CODES_SHOW_ONCE": True,
+    "MFA_RECOVERY_CODE_DIGITS": CODE_DIGITS,
+    "MFA_TRUST_ENABLED": True,
+    "MFA_TRUST_COOKIE_AGE": TRUST_DAYS * _DAY,
+    "MFA_RATE_LIMITS": {"webauthn_login": "60/m/ip"},
     "MFA_FORMS": {
         "authenticate": "packhouse.site.forms.SecondFactor",
+        "reauthenticate": "packhouse.site.forms.SecondFactorAgain",
+        "login_webauthn": "packhouse.site.forms.SignInWithKey",
         "add_webauthn": "packhouse.site.forms.AddKey",
         "authenticate_webauthn": "packhouse.site.forms.AuthenticateKey",
         "reauthenticate_webauthn": "packhouse.site.forms.ReauthenticateKey",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from contextlib import suppress
 from smtplib import SMTPException
 from types import SimpleNamespace
 from typing import Any
@@ -212,6 +213,11 @@ class Adapter(DefaultAccountAdapter):
             _log.error("mail not sent", reason=f"{type(error).__name__}: {error}", subject=mail.subject)
             raise refuse(Kind.UNAVAILABLE, "mail-failed", _MAIL_FAILED) from error
 
+    def tell(self, template: str, user: Any, context: dict[str, Any] | None = None) -> None:
+        """Send a notice about something that is done; where mail fails, it is done all the same (logged)."""
+        with suppress(PackhouseError):
+            self.send_notification_mail(template, user, context)
+
     def get_reset_password_from_key_url(self, key: str) -> str:
         """The link of a reset mail."""
         uid, _, secret = key.partition("-")
@@ -229,8 +235,14 @@ class Adapter(DefaultAccountAdapter):
         return reverse("manage-account" if signed_in else "account_login")
 
     def is_ajax(self, request: HttpRequest) -> bool:
-        """Never: the pages are pages."""
-        return False
+        """Never: the pages are pages. Only what a passkey is asked is fetched by a script."""
+        here = request.resolver_match
+        wanted = request.headers.get("Accept") == "application/json"
+        return wanted and here is not None and here.url_name == "mfa_login_webauthn"
+
+    def get_login_stages(self) -> list[str]:
+        """The steps of signing in; whether to trust the browser is asked with the second factor, not after it."""
+        return [stage for stage in super().get_login_stages() if not stage.endswith(".TrustStage")]
 
     def is_safe_url(self, url: str) -> bool:
         """Whether `next` stays here: a path of ours, nothing with a host, a backslash or a control character."""

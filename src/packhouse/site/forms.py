@@ -10,13 +10,21 @@ from allauth.account import forms as account
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import get_adapter as get_factor_adapter
-from allauth.mfa.base.forms import AuthenticateForm
-from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, ReauthenticateWebAuthnForm
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    LoginWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
+from allauth.mfa.webauthn.internal.auth import parse_authentication_response
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from packhouse.domain.second_factors import TRUST_DAYS
+from packhouse.services.second_factors import as_kept, count_up
 from packhouse.site.passwords import MAX_BYTES, MIN_LENGTH, too_long
 
 PASSWORD_HELP = f"At least {MIN_LENGTH} characters; a few words that don't belong together do well."
@@ -141,8 +149,29 @@ class ConfirmEmail(account.ConfirmEmailVerificationCodeForm):
         _dress(self, code="Code")
 
 
-class SecondFactor(AuthenticateForm):
-    """The code of an app, or a recovery code."""
+class _Codes:
+    """Compares recovery codes with what is kept of them, which can't be read again."""
+
+    def clean_code(self) -> Any:
+        """Judge the code of an app, or a recovery code."""
+        form: Any = self
+        form.cleaned_data["code"] = as_kept(form.user, form.cleaned_data["code"])
+        parent: Any = super()
+        return parent.clean_code()
+
+
+class SecondFactor(_Codes, AuthenticateForm):
+    """The code of an app, or a recovery code; and whether this browser is to be asked again."""
+
+    trust = forms.BooleanField(label=f"Don't ask again in this browser for {TRUST_DAYS} days", required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _dress(self, code="Code")
+
+
+class SecondFactorAgain(_Codes, ReauthenticateForm):
+    """The code of an app, or a recovery code, before something grave."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -153,11 +182,18 @@ class _Careful:
     """Takes what a browser sends as a key's answer for what it may be: anything. Nonsense is a wrong code."""
 
     def clean_credential(self) -> Any:
-        """Parse the answer of a key that signs in."""
+        """Judge the answer of a key that signs in; that of a copied key, whose counter lags, is refused."""
         parent: Any = super()
+        answer = self.cleaned_data["credential"]  # type: ignore[attr-defined]
         if not hasattr(parent, "clean_credential"):
-            return self.cleaned_data["credential"]  # type: ignore[attr-defined]
-        return _judged(parent.clean_credential)
+            return answer
+        return _judged(lambda: self._judge(answer, parent.clean_credential))
+
+    def _judge(self, answer: Any, judge: Callable[[], Any]) -> Any:
+        key = judge()
+        if not count_up(key, parse_authentication_response(answer).response.authenticator_data.counter):
+            raise get_factor_adapter().validation_error("incorrect_code")
+        return key
 
     def clean(self) -> Any:
         """Parse the answer of a key that is added."""
@@ -168,12 +204,29 @@ class _Careful:
 def _judged(judge: Callable[[], Any]) -> Any:
     try:
         return judge()
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
         raise get_factor_adapter().validation_error("incorrect_code") from error
 
 
 class AddKey(_Careful, AddWebAuthnForm):
-    """A new key."""
+    """A new key. As a passkey it signs in alone: what the device asks for, a finger or a PIN, is the other factor."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _dress(self, name="Name", passwordless="Passkey: signs in without the password")
+        self.fields["name"].max_length = 60
+        self.fields["name"].widget.attrs |= {"maxlength": "60", "autocomplete": "off"}
+        self.fields["passwordless"].initial = True
+        self.fields["passwordless"].help_text = "Take it off for a key that has no room for passkeys."
+
+
+class SignInWithKey(_Careful, LoginWebAuthnForm):
+    """A passkey in place of password and second factor: it must have made sure of the person, not only of a touch."""
+
+    def _judge(self, answer: Any, judge: Callable[[], Any]) -> Any:
+        if not parse_authentication_response(answer).response.authenticator_data.is_user_verified():
+            raise get_factor_adapter().validation_error("incorrect_code")
+        return super()._judge(answer, judge)
 
 
 class AuthenticateKey(_Careful, AuthenticateWebAuthnForm):

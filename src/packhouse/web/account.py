@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from allauth.account.mixins import RedirectAuthenticatedUserMixin
 from allauth.account.models import EmailAddress
 from allauth.account.views import LoginView
+from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -21,6 +24,8 @@ from packhouse.services import access, sessions, tokens
 from packhouse.services.journal import Actor
 from packhouse.services.resources import now
 from packhouse.web.forms import PasswordForm
+
+AnyForm = TypeVar("AnyForm", bound=Form)
 
 
 class SignIn(LoginView):  # type: ignore[misc]  # allauth's views have no types
@@ -63,8 +68,19 @@ def _end_sessions(request: HttpRequest, user: User) -> None:
     messages.success(request, "Signed out there.")
 
 
+def for_person(request: HttpRequest, user: User, form: AnyForm) -> AnyForm:
+    """The form as this person can fill it in: who has no password is sent to show another proof first."""
+    if not user.has_usable_password():
+        del form.fields["password"]
+        if is_reauthentication_required(request, app="allauth.account"):
+            raise ReauthenticationRequired
+    return form
+
+
 def password_is_right(request: HttpRequest, form: PasswordForm) -> bool:
     """Whether the password typed is that of who is signed in; when it is not, the form says so."""
+    if "password" not in form.fields:
+        return True
     adapter = get_adapter(request)
     try:
         right = adapter.reauthenticate(person_of(request), form.cleaned_data["password"])

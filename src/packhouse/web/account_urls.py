@@ -15,7 +15,9 @@ from django.urls import URLPattern
 from packhouse.domain.permissions import Action
 from packhouse.web import account as own
 from packhouse.web import claim, invited, token_pages
+from packhouse.web import second_factors as second
 from packhouse.web.pacing import evenly
+from packhouse.web.proofs import proved_lately
 from packhouse.web.routing import View, route
 
 _FORM = ("GET", "HEAD", "POST")
@@ -47,20 +49,20 @@ account_routes: list[URLPattern] = [
     _person("manage/account/email/", account.email, "account_email"),
     _person("manage/account/password/", account.password_change, "account_change_password"),
     _person("manage/account/password/set/", account.password_set, "account_set_password"),
-    _person("manage/account/sessions/", own.session_list, "manage-sessions"),
-    _person("manage/account/token/", token_pages.token_list, "tokens"),
+    _person("manage/account/sessions/", proved_lately(own.session_list), "manage-sessions"),
+    _person("manage/account/token/", proved_lately(token_pages.token_list), "tokens"),
     _person("manage/account/token/delete/", token_pages.token_delete_all, "token-delete-all"),
     _person("manage/account/token/<int:token_id>/delete/", token_pages.token_delete, "token-delete"),
     _person("manage/account/token/<int:token_id>/rotate/", token_pages.token_rotate, "token-rotate"),
     # second factors
-    _anyone("account/login/second-factor/", factors.authenticate, "mfa_authenticate"),
+    _anyone("account/login/second-factor/", second.SecondStep.as_view(), "mfa_authenticate"),
+    _anyone("account/login/passkey/", webauthn.login_webauthn, "mfa_login_webauthn"),
     _person("account/two-factor/", factors.index, "mfa_index"),
     _person("account/two-factor/confirm/", factors.reauthenticate, "mfa_reauthenticate"),
     _person("account/two-factor/app/", totp.activate_totp, "mfa_activate_totp"),
     _person("account/two-factor/app/remove/", totp.deactivate_totp, "mfa_deactivate_totp"),
-    _person("account/two-factor/codes/", recovery.view_recovery_codes, "mfa_view_recovery_codes"),
+    _person("account/two-factor/codes/", second.RecoveryCodes.as_view(), "mfa_view_recovery_codes"),
     _person("account/two-factor/codes/new/", recovery.generate_recovery_codes, "mfa_generate_recovery_codes"),
-    _person("account/two-factor/codes/download/", recovery.download_recovery_codes, "mfa_download_recovery_codes"),
     _person("account/two-factor/keys/", webauthn.list_webauthn, "mfa_list_webauthn"),
     _person("account/two-factor/keys/add/", webauthn.add_webauthn, "mfa_add_webauthn"),
     _person("account/two-factor/keys/confirm/", webauthn.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),

@@ -19,7 +19,7 @@ from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access, tokens
 from packhouse.services.indexes import list_indexes
 from packhouse.services.resources import now
-from packhouse.web.account import actor_of, password_is_right, person_of
+from packhouse.web.account import actor_of, for_person, password_is_right, person_of
 from packhouse.web.account_tables import TOKENS, token_row
 from packhouse.web.forms import PasswordForm, RotationForm, TokenForm
 from packhouse.web.tables import Row
@@ -63,7 +63,7 @@ def _page(
 def token_delete(request: HttpRequest, token_id: int) -> HttpResponse:
     """A page of its own: what will happen, the password, the button."""
     user, token = _own(request, token_id)
-    form = PasswordForm(request.POST or None)
+    form = for_person(request, user, PasswordForm(request.POST or None))
     if request.method == "POST" and form.is_valid() and password_is_right(request, form):
         tokens.delete_token(actor_of(user), token, clock=now)
         messages.success(request, f"The token {token.name} is deleted; whatever used it is refused from now on.")
@@ -74,7 +74,7 @@ def token_delete(request: HttpRequest, token_id: int) -> HttpResponse:
 def token_rotate(request: HttpRequest, token_id: int) -> HttpResponse:
     """A new secret for a token, shown once in the answer, for the password."""
     user, token = _own(request, token_id)
-    form = RotationForm(request.POST or None)
+    form = for_person(request, user, RotationForm(request.POST or None))
     if request.method == "POST" and form.is_valid() and password_is_right(request, form):
         grace = timedelta(hours=int(form.cleaned_data["grace"]))
         made = tokens.rotate_token(actor_of(user), token, grace, clock=now)
@@ -85,7 +85,7 @@ def token_rotate(request: HttpRequest, token_id: int) -> HttpResponse:
 def token_delete_all(request: HttpRequest) -> HttpResponse:
     """The end of every token one has, for the password."""
     user = person_of(request)
-    form = PasswordForm(request.POST or None)
+    form = for_person(request, user, PasswordForm(request.POST or None))
     if request.method == "POST" and form.is_valid() and password_is_right(request, form):
         count = tokens.delete_tokens_of(actor_of(user), user, clock=now)
         messages.success(request, f"{count} token{' is' if count == 1 else 's are'} deleted.")

@@ -33,6 +33,7 @@ from packhouse.web import (
     xmlrpc,
 )
 from packhouse.web.account_urls import account_routes
+from packhouse.web.proofs import proved_lately
 from packhouse.web.routing import View, route
 
 _INDEX = r"^index/(?P<index>[a-z0-9][a-z0-9-]*)/"
@@ -124,7 +125,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route("manage/project/<str:name>/", manage.project, action=Action.MANAGE, name="manage-project", methods=FORM),
     route(
         "manage/project/<str:name>/collaborators/",
-        manage.people_page,
+        proved_lately(manage.people_page),
         action=Action.MANAGE,
         name="manage-collaborators",
         methods=FORM,
@@ -132,15 +133,21 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(f"{_RELEASE}/", manage.release, action=Action.YANK, name="manage-release", methods=FORM),
     route(
         "manage/project/<str:name>/delete/",
-        manage.delete_project,
+        proved_lately(manage.delete_project),
         action=Action.DELETE,
         name="delete-project",
         methods=FORM,
     ),
-    route(f"{_RELEASE}/delete/", manage.delete_release, action=Action.DELETE, name="delete-release", methods=FORM),
+    route(
+        f"{_RELEASE}/delete/",
+        proved_lately(manage.delete_release),
+        action=Action.DELETE,
+        name="delete-release",
+        methods=FORM,
+    ),
     route(
         f"{_RELEASE}/file/<str:filename>/delete/",
-        manage.delete_file,
+        proved_lately(manage.delete_file),
         action=Action.DELETE,
         name="delete-file",
         methods=FORM,

@@ -46,6 +46,7 @@ class Session(AbstractBaseSession):
     address = models.CharField(max_length=64, blank=True)
     agent = models.CharField(max_length=200, blank=True)
     started_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)  # within a few minutes
 
     class Meta:
         """Not abstract."""

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.core.exceptions import SuspiciousOperation
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from packhouse.catalogue.activity.models import Session
+
+_log = logging.getLogger(__name__)
+
+SEEN_EVERY = timedelta(minutes=5)
+"""How exactly it is known when a session was used last."""
 
 STARTED = "packhouse_started"
 """Session entry: where and when somebody signed in (`address`, `agent`, `at`); copied into columns of the row."""
@@ -51,6 +59,7 @@ class SessionStore(DatabaseStore):
             address=started.get("address", ""),
             agent=started.get("agent", ""),
             started_at=started.get("at"),
+            seen_at=timezone.now(),
         )
 
     def delete(self, session_key: str | None = None) -> None:
@@ -61,7 +70,21 @@ class SessionStore(DatabaseStore):
 
     def _get_session_from_db(self) -> Session | None:
         try:
-            return Session.objects.get(session_key=stored_key(self.session_key or ""), expire_date__gt=timezone.now())
+            row = Session.objects.get(session_key=stored_key(self.session_key or ""), expire_date__gt=timezone.now())
         except (Session.DoesNotExist, SuspiciousOperation):
             self._session_key = None
             return None
+        _note_seen(row)
+        return row
+
+
+def _note_seen(row: Session) -> None:
+    """Remember that a session somebody signed in to is used, every few minutes; a mark may be lost."""
+    now = timezone.now()
+    if row.account_id is None or (row.seen_at is not None and now - row.seen_at < SEEN_EVERY):
+        return
+    try:
+        with transaction.atomic(using="activity"):
+            Session.objects.filter(pk=row.pk).update(seen_at=now)
+    except DatabaseError as error:
+        _log.warning("use of a session not noted: %s", error)
