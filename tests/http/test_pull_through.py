@@ -306,6 +306,30 @@ def test_hostile_232_a_private_name_stays_here_in_every_spelling_on_every_path(a
     assert source.host.paths(f"/simple/{name}") == []
 
 
+def test_what_the_upstream_leaves_out_is_filled_in_while_the_server_runs(server: Server, source: Source):
+    """Neither sha256 nor core metadata: both come in the background, without anybody asking for the files."""
+    filename, data = make_wheel(source.name, "1.0", files={"x.bin": secrets.token_bytes(300_000)})
+    source.project.files[:] = [UpFile(filename, data, hashed=False, others={"md5": None}), UpFile(source.sdist, LARGE)]
+    found: list[dict[str, object]] = []
+
+    def is_filled_in() -> bool:
+        status, _, body = server.get(source.page, JSON)
+        assert status == 200
+        found[:] = [file for file in orjson.loads(body)["files"] if file["filename"] == filename]
+        return bool(found and found[0]["core-metadata"])
+
+    assert list(files_of(server, source.name)) == [source.sdist]
+    await_that(is_filled_in)
+    assert found[0]["hashes"] == {"sha256": hashlib.sha256(data).hexdigest()}
+    assert (found[0]["_hashes-source"], found[0]["_core-metadata-source"]) == ("fetched", "wheel")
+    url = str(found[0]["url"]).removeprefix("../..")
+    assert server.get(url)[2] == data
+    status, _, metadata = server.get(f"{url}.metadata")
+    assert status == 200
+    assert found[0]["core-metadata"] == {"sha256": hashlib.sha256(metadata).hexdigest()}
+    assert source.asked("GET", files=True) == [filename]
+
+
 def test_nothing_is_left_behind(at_edge: Server, source: Source):
     at_edge.get(sdist_of(at_edge, source)[0])
     folder = at_edge.data / "blobs" / "pulling"

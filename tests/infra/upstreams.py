@@ -42,6 +42,13 @@ class UpFile:
     provenance: str | None = None
     url: str | None = None
     hashed: bool = True
+    others: dict[str, str | None] = field(default_factory=dict)  # further digests; None: the true one
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The digests that pages say."""
+        others = {name: said or hashlib.new(name, self.data).hexdigest() for name, said in self.others.items()}
+        return others | ({"sha256": self.said} if self.hashed else {})
 
     @property
     def sha256(self) -> str:
@@ -281,7 +288,7 @@ def _entry(project: UpProject, file: UpFile) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "filename": file.filename,
         "url": _url(project, file),
-        "hashes": {"sha256": file.said} if file.hashed else {},
+        "hashes": file.hashes,
         "yanked": file.yanked,
     }
     if file.size is not None:
@@ -303,7 +310,7 @@ def as_html(project: UpProject) -> bytes:
         lines.append(f'<meta name="pypi:project-status" content="{project.status}">')
     lines.append(f"<title>Links for {project.name}</title></head><body>")
     for file in project.files:
-        fragment = f"#sha256={file.said}" if file.hashed else ""
+        fragment = next((f"#{name}={digest}" for name, digest in reversed(file.hashes.items())), "")
         attributes = ""
         if file.requires_python:
             attributes += f' data-requires-python="{file.requires_python.replace("<", "&lt;").replace(">", "&gt;")}"'

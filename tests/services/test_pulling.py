@@ -17,6 +17,7 @@ import pytest
 from tests.infra.clock import TickingClock
 from tests.infra.disks import small_disk
 from tests.infra.publishing import Press, make_resources
+from tests.infra.pulling import committed, main, resources
 from tests.infra.upstreams import HTML, JSON, UpFile, Upstream, redirect, sends, status, upstream
 
 from packhouse.errors import Kind, PackhouseError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from packhouse.catalogue.models import Index
     from packhouse.services.resources import Resources
 
-__all__ = ["small_disk"]
+__all__ = ["committed", "main", "resources", "small_disk"]
 
 WHEEL = "tapes-1.0-py3-none-any.whl"
 
@@ -35,26 +36,6 @@ def source() -> Iterator[Upstream]:
     with upstream() as host:
         host.add("tapes", UpFile(WHEEL, b"one", requires_python=">=3.9", yanked="broken", metadata=b"Name: tapes"))
         yield host
-
-
-@pytest.fixture
-def resources(clock: TickingClock, tmp_path: Any) -> Iterator[Resources]:
-    made = make_resources(clock, data=tmp_path)
-    yield made
-    made.doors.close()
-
-
-@pytest.fixture
-def main(db: None, clock: TickingClock, source: Upstream) -> Index:
-    """The index `main` with the upstream below it."""
-    from packhouse.catalogue.models import Index
-    from packhouse.services.indexes import ensure_main
-    from packhouse.services.journal import COMMAND
-    from packhouse.services.upstreams import ensure_default
-
-    ensure_main(clock)
-    ensure_default(COMMAND, source.url, learns=False, clock=clock)
-    return Index.objects.get(name="main")
 
 
 def read(resources: Resources, name: str = "tapes", kind: str = "json", index: str = "main") -> Any:
@@ -527,11 +508,6 @@ def bring(resources: Resources, filename: str = WHEEL) -> Any:
     found = find_pulled(Index.objects.get(name="main"), row.sha256, filename)
     assert found is not None
     return fetch(resources, found)
-
-
-@pytest.fixture
-def committed(transactional_db: None) -> None:
-    """Files are fetched by a thread of its own, which sees what is committed."""
 
 
 @pytest.mark.slow

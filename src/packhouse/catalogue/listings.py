@@ -11,7 +11,13 @@ from django.db import connection
 
 from packhouse.catalogue.composition import Owner, own_indexes, owning_layer, owns, upstreams_below
 from packhouse.catalogue.models import Index, Project, UpstreamProject
-from packhouse.catalogue.pulled import kept_entries, kept_project, upstream_listing, upstream_listing_as_of
+from packhouse.catalogue.pulled import (
+    kept_entries,
+    kept_project,
+    upstream_listing,
+    upstream_listing_as_of,
+    without_digest,
+)
 from packhouse.catalogue.rows import fetch, fetch_one, moment_out
 from packhouse.domain.listing import ListedFile, ProjectListing, RootEntry, RootListing, Status
 from packhouse.domain.moments import AsOf, holds
@@ -123,7 +129,21 @@ def pulled_shown(owner: Owner, project: UpstreamProject, shaped: int, now: datet
     fresh = datetime.fromtimestamp(project.fresh_until, UTC)
     until = fresh if judged.until is None else min(fresh, judged.until)
     modified = max(project.modified, shaped, judged.changed)
-    return Shown(_with_files(listing, judged.files), modified, until, judged.hidden)
+    hidden = (*judged.hidden, *_undigested(owner, project, now))
+    return Shown(_with_files(listing, judged.files), modified, until, hidden)
+
+
+def _undigested(owner: Owner, project: UpstreamProject, now: datetime) -> list[Hidden]:
+    """The files of an upstream that nobody has said the sha256 of, held until we have hashed them."""
+    return [
+        Hidden(filename, version, judge(Subject(project.name, version, None, None, held=_held(missing)), (), now))
+        for filename, version, missing in without_digest(project)
+    ]
+
+
+def _held(missing: str) -> str:
+    why = f" The last attempt failed: {missing}." if missing else ""
+    return f"The upstream gives no sha256 of the file; it is fetched and hashed before it is shown.{why}"
 
 
 def _with_files(listing: ProjectListing, files: tuple[ListedFile, ...]) -> ProjectListing:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import zstandard
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from packhouse.catalogue.models import Observation, Project, Upstream, UpstreamFile, UpstreamPermit, UpstreamProject
 from packhouse.catalogue.rows import fetch, fetch_one, moment_out
@@ -22,6 +22,10 @@ from packhouse.domain.versions import sort_key
 
 FIRST_SEEN = "first-seen"
 RECONSTRUCTED = "reconstructed"
+LOOKED_AT = 1_000
+"""Files looked at to find the one to be completed next."""
+FETCHED = "fetched"
+WHEEL = "wheel"
 
 _OWNED = """
 SELECT p.from_serial FROM catalogue_upstreamproject p JOIN catalogue_upstream u ON u.id = p.upstream_id
@@ -80,7 +84,7 @@ def kept_project(upstream: str, name: str) -> UpstreamProject | None:
 
 _LISTED = """
 SELECT filename, version, sha256, size, upload_time, first_seen, seen_at, requires_python, metadata_sha256,
-       metadata_filled, metadata_wrong, yanked, provenance
+       metadata_filled, metadata_wrong, yanked, provenance, hashed_here
 FROM catalogue_upstreamfile WHERE project_id = %s AND sha256 <> ''
 """
 
@@ -117,11 +121,8 @@ def _listing(project: UpstreamProject, files: Iterable[ListedFile], status: Stat
 def _listed(row: Any) -> ListedFile:
     (
         filename, version, sha256, size, upload_time, first_seen, seen_at, requires_python, metadata,
-        filled, wrong, yanked, provenance,
+        filled, wrong, yanked, provenance, hashed,
     ) = row  # fmt: skip
-    notes = () if upload_time is not None else (("upload-time-source", FIRST_SEEN),)
-    if filled and metadata:
-        notes = (*notes, ("core-metadata-source", "wheel"))
     return ListedFile(
         filename=filename,
         version=version,
@@ -133,8 +134,46 @@ def _listed(row: Any) -> ListedFile:
         yanked=yanked,
         provenance=provenance or None,
         seen_at=moment_out(seen_at),
-        notes=notes,
+        notes=_notes(timed=upload_time is not None, hashed=hashed, filled=bool(filled and metadata and not wrong)),
     )
+
+
+def _notes(*, timed: bool, hashed: bool, filled: bool) -> tuple[tuple[str, str], ...]:
+    """What JSON says of what the upstream left out and we filled in: upload time, sha256, core metadata."""
+    notes = (
+        ("upload-time-source", FIRST_SEEN, not timed),
+        ("hashes-source", FETCHED, hashed),
+        ("core-metadata-source", WHEEL, filled),
+    )
+    return tuple((name, value) for name, value, holds in notes if holds)
+
+
+def newest_incomplete(missing: Q, now: datetime) -> UpstreamFile | None:
+    """Of the files that miss something, of the project asked for last, one of the newest version; None: none to do.
+
+    Left out are those whose names are ours, of upstreams that are not asked, and those put off until later than `now`.
+    """
+    rows = UpstreamFile.objects.select_related("project", "project__upstream").filter(
+        missing,
+        ~Exists(Project.objects.filter(name=OuterRef("project__name"))),
+        listed=True,
+        wait_until__lte=now.timestamp(),
+        project__gone=False,
+    )
+    rows = rows.exclude(project__upstream__mode="offline").exclude(project__status=Status.QUARANTINED.value)
+    few = list(rows.order_by("-project__checked_at", "-pk")[:LOOKED_AT])
+    newest = [file for file in few if file.project_id == few[0].project_id]
+    return max(newest, key=lambda file: (sort_key(file.version), file.filename), default=None)
+
+
+def without_digest(project: UpstreamProject) -> list[tuple[str, str, str]]:
+    """Filename, version and what went wrong ("") of the files that wait for their sha256, which no page shows."""
+    if project.gone or project.status == Status.QUARANTINED.value:
+        return []
+    statement = """
+        SELECT filename, version, missing FROM catalogue_upstreamfile
+        WHERE project_id = %s AND sha256 = '' AND listed ORDER BY filename"""
+    return [(filename, version, missing) for filename, version, missing in fetch(statement, project.pk)]
 
 
 def upstream_listing_as_of(project: UpstreamProject, at: datetime) -> ProjectListing | None:
@@ -172,7 +211,8 @@ def _reach_of(upstream: Upstream) -> Reach:
 
 def _of_past(file: PulledFile, row: UpstreamFile) -> ListedFile:
     """A file as a page of the past had it, with the digest that was first seen."""
-    notes = () if file.upload_time is not None else (("upload-time-source", FIRST_SEEN),)
+    metadata = "" if row.metadata_wrong else row.metadata_sha256
+    filled = bool(row.metadata_filled and metadata)
     return ListedFile(
         filename=file.filename,
         version=file.version,
@@ -180,11 +220,11 @@ def _of_past(file: PulledFile, row: UpstreamFile) -> ListedFile:
         size=file.size if file.size is not None else row.size,
         upload_time=(file.upload_time or row.first_seen).astimezone(UTC),
         requires_python=file.requires_python or None,
-        metadata_sha256=None if row.metadata_wrong else row.metadata_sha256 or None,
+        metadata_sha256=metadata or None,
         yanked=file.yanked,
         provenance=file.provenance or None,
         seen_at=row.seen_at,
-        notes=notes,
+        notes=_notes(timed=file.upload_time is not None, hashed=row.hashed_here, filled=filled),
     )
 
 

@@ -7,7 +7,7 @@ Older spellings than an upload here may have are taken, since nobody can change 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,11 +21,16 @@ _LARGEST = 2**50  # bytes a file may be said to have
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+!")
 LONGEST_TEXT = 1000  # characters of Requires-Python and of reasons
 _LONGEST_URL = 2000
+ALGORITHMS = {"sha512": 128, "sha384": 96, "blake2b": 128, "sha224": 56, "sha1": 40, "md5": 32}
+"""Digests other than sha256 that a file is compared with, the strongest first, and how many digits they have."""
 
 
 @dataclass(frozen=True, slots=True)
 class PulledFile:
-    """A file of an upstream. `sha256` and `metadata_sha256` are "" where not said; `size` is in bytes or None."""
+    """A file of an upstream. `sha256` and `metadata_sha256` are "" where not said; `size` is in bytes or None.
+
+    `other_digest` is another digest that stands on the page instead of the sha256, as `md5=...`, or "".
+    """
 
     filename: str
     version: str
@@ -37,6 +42,7 @@ class PulledFile:
     metadata_sha256: str
     yanked: str | None
     provenance: str
+    other_digest: str = ""
 
 
 def believed(page: ReadPage, name: str, allows: Callable[[str], bool]) -> tuple[tuple[PulledFile, ...], int]:
@@ -47,7 +53,9 @@ def believed(page: ReadPage, name: str, allows: Callable[[str], bool]) -> tuple[
     """
     read = [_file(file, name) for file in page.files if allows(file.url)]
     files = [file for file in read if file is not None]
-    kept = [group[0] for group in _by_name(files).values() if len({file.sha256 for file in group}) == 1]
+    kept = [
+        group[0] for group in _by_name(files).values() if len({(file.sha256, file.other_digest) for file in group}) == 1
+    ]
     return tuple(kept), page.dropped + len(page.files) - len(kept)
 
 
@@ -63,18 +71,27 @@ def _file(file: ReadFile, name: str) -> PulledFile | None:
     if version is None or len(file.url) > _LONGEST_URL:
         return None
     metadata = (file.core_metadata or {}).get("sha256", "")
+    sha256 = _sha256(file.hashes.get("sha256", ""))
     return PulledFile(
         filename=file.filename,
         version=version,
         url=file.url,
-        sha256=_sha256(file.hashes.get("sha256", "")),
+        sha256=sha256,
         size=file.size if file.size is not None and file.size <= _LARGEST else None,
         upload_time=file.upload_time,
         requires_python=(file.requires_python or "")[:LONGEST_TEXT],
         metadata_sha256=_sha256(metadata),
         yanked=None if file.yanked is None else file.yanked[:LONGEST_TEXT],
         provenance=file.provenance or "" if len(file.provenance or "") <= _LONGEST_URL else "",
+        other_digest="" if sha256 else _other_digest(file.hashes),
     )
+
+
+def _other_digest(hashes: Mapping[str, str]) -> str:
+    """The strongest digest but sha256 that is one."""
+    found = (name for name, digits in ALGORITHMS.items() if len(hashes.get(name, "")) == digits)
+    name = next(found, "")
+    return f"{name}={hashes[name]}" if name else ""
 
 
 def _sha256(text: str) -> str:

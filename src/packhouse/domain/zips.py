@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from struct import Struct
-from typing import BinaryIO
+from typing import Protocol
 
 from packhouse.domain.archive_limits import (
     CHUNK,
@@ -71,20 +71,21 @@ class _Directory:
     records: int
 
 
-class ZipArchive:
-    """An archive that has passed the structural check; its members' bytes are checked when they are read."""
+class Seekable(Protocol):
+    """What of a file is needed to read an archive."""
 
-    def __init__(self, file: BinaryIO, size: int, largest_unpacked: int) -> None:
-        """Read the structure of `file` of `size` bytes; raises BadArchive."""
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """So many bytes from there on, fewer at the end."""
+
+
+class _Reader:
+    """Reads the bytes of members, and checks them on the way."""
+
+    def __init__(self, file: Seekable) -> None:
         self._file = file
-        self._size = size
-        directory = _find_directory(file, size)
-        central = _read_central(_read_at(file, directory.offset, directory.size), directory.records)
-        _check_names(central)
-        check_unpacked(sum(member.size for member in central), size, largest_unpacked)
-        self.members = _check_local(file, sorted(central, key=lambda member: member.offset), directory.offset)
-        if [member.offset for member in self.members] != [member.offset for member in central]:
-            raise BadArchive("zip-mismatch", "The central directory lists the members in another order than they lie")
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         """The member's bytes; raises BadArchive when they are not what its header says."""
@@ -142,7 +143,53 @@ class ZipArchive:
             raise BadArchive("zip-malformed", f"{shown(member.name)} is cut short")
 
 
-def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+class ZipArchive(_Reader):
+    """An archive that has passed the structural check; its members' bytes are checked when they are read."""
+
+    def __init__(self, file: Seekable, size: int, largest_unpacked: int) -> None:
+        """Read the structure of `file` of `size` bytes; raises BadArchive."""
+        super().__init__(file)
+        directory = _find_directory(file, size)
+        central = _read_central(_read_at(file, directory.offset, directory.size), directory.records)
+        _check_names(central)
+        check_unpacked(sum(member.size for member in central), size, largest_unpacked)
+        self.members = _check_local(file, sorted(central, key=lambda member: member.offset), directory.offset)
+        if [member.offset for member in self.members] != [member.offset for member in central]:
+            raise BadArchive("zip-mismatch", "The central directory lists the members in another order than they lie")
+
+
+class ZipGlimpse(_Reader):
+    """An archive of which little more than the central directory is read: enough for one small member.
+
+    The records of the directory are judged as those of `ZipArchive`; of local headers only that of a member which is
+    read. So it is for archives that somebody else answers for, never for an upload.
+    """
+
+    def __init__(self, file: Seekable, size: int, largest_directory: int) -> None:
+        """Read the central directory, of at most so many bytes; raises BadArchive."""
+        super().__init__(file)
+        directory = _find_directory(file, size)
+        if directory.size > largest_directory:
+            message = f"The central directory has {directory.size} bytes: expected at most {largest_directory}"
+            raise BadArchive("archive-too-many-members", message)
+        self.members = _read_central(_read_at(file, directory.offset, directory.size), directory.records)
+        _check_names(self.members)
+        self._end = directory.offset
+
+    def read_one(self, member: Member, largest: int) -> bytes:
+        """All of a member that has at most `largest` bytes, packed and unpacked; raises BadArchive."""
+        if member.packed > largest:
+            message = f"{shown(member.name)} has {member.packed} packed bytes: expected at most {largest}"
+            raise BadArchive("archive-member-too-large", message)
+        data = _check_entry(self._file, member)
+        after = [other.offset for other in self.members if other.offset > member.offset]
+        alike = [other for other in self.members if other.offset == member.offset]
+        if data + member.packed > min(after, default=self._end) or len(alike) > 1 or member.offset >= self._end:
+            raise BadArchive("zip-overlap", f"{shown(member.name)} reaches into what comes after it")
+        return self.read(replace(member, data=data), largest)
+
+
+def _read_at(file: Seekable, offset: int, size: int) -> bytes:
     file.seek(offset)
     data = file.read(size)
     if len(data) != size:
@@ -150,7 +197,7 @@ def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
     return data
 
 
-def _find_directory(file: BinaryIO, size: int) -> _Directory:
+def _find_directory(file: Seekable, size: int) -> _Directory:
     """Follow the end records; they must stand right behind the central directory, at the very end of the file."""
     if size < _END.size:
         raise BadArchive("archive-unreadable", "The file is not a ZIP archive")
@@ -296,7 +343,7 @@ def _check_names(members: list[Member]) -> None:
         raise BadArchive("archive-duplicate-member", f"The archive holds {shown(clash)} both as file and as directory")
 
 
-def _check_local(file: BinaryIO, central: list[Member], end: int) -> list[Member]:
+def _check_local(file: Seekable, central: list[Member], end: int) -> list[Member]:
     """Compare each local header with its central record; the entries must fill the file up to `end` without a gap."""
     at = 0
     members = []
@@ -314,7 +361,7 @@ def _check_local(file: BinaryIO, central: list[Member], end: int) -> list[Member
     return members
 
 
-def _check_entry(file: BinaryIO, member: Member) -> int:
+def _check_entry(file: Seekable, member: Member) -> int:
     """Check the local header of a member; returns where its data starts."""
     head = _read_at(file, member.offset, _LOCAL.size)
     signature, needed, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack(head)

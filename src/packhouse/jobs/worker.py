@@ -42,6 +42,7 @@ _ADVISORY = 0x7061636B  # the key of PostgreSQL's advisory lock, where several m
 _ADVISORY_SCRUB = _ADVISORY + 1
 _ADVISORY_PURGE = _ADVISORY + 2
 _ADVISORY_MAIL = _ADVISORY + 3
+_ADVISORY_COMPLETE = _ADVISORY + 4
 MAIL_POLL = 1.0
 """Seconds between two looks for something to write to people about."""
 
@@ -238,6 +239,15 @@ def scrubber(resources: Resources) -> Worker:
     return Worker(resources, resources.settings.data / "scrub.lock", (), jobs, advisory=_ADVISORY_SCRUB, poll=IDLE)
 
 
+def completer(resources: Resources) -> Worker:
+    """The worker that fills in what upstreams leave out: one that is slow holds up nothing else."""
+    from packhouse.services.completing import POLL as COMPLETING_POLL
+    from packhouse.services.completing import Completing
+
+    lock = resources.settings.data / "complete.lock"
+    return Worker(resources, lock, (Completing(resources),), (), advisory=_ADVISORY_COMPLETE, poll=COMPLETING_POLL)
+
+
 def purger(resources: Resources, purging: Purging) -> Worker:
     """The worker that has the caches in front purged: one that doesn't answer holds up nothing else."""
     from packhouse.services import journal
@@ -260,7 +270,12 @@ def mailer(resources: Resources) -> Worker:
 def start(resources: Resources) -> threading.Event:
     """Start the threads in this process; set the event that is returned to stop them."""
     stop = threading.Event()
-    workers = {"jobs": standard(resources), "scrub": scrubber(resources), "mail": mailer(resources)}
+    workers = {
+        "jobs": standard(resources),
+        "scrub": scrubber(resources),
+        "mail": mailer(resources),
+        "complete": completer(resources),
+    }
     if resources.settings.purge:
         from packhouse.services.purging import Purging
 

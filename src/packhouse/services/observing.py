@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zstandard
 
@@ -106,6 +106,14 @@ def size_known(sha256: str) -> None:
         Page.objects.filter(project__in=names).delete()
 
 
+def changed(resources: Resources, project_id: int) -> None:
+    """What is kept of a project's files is not what it was: its pages are made again; in the caller's transaction."""
+    project = UpstreamProject.objects.select_related("upstream").get(pk=project_id)
+    _move(resources, project)
+    project.save(update_fields=["serial", "modified"])
+    _drop_pages(project.name)
+
+
 def metadata_is_wrong(resources: Resources, file: UpstreamFile) -> None:
     """The core metadata of a file is not offered any more: its digest is not the one the page says (hostile-230)."""
     with write():
@@ -120,9 +128,7 @@ def metadata_is_wrong(resources: Resources, file: UpstreamFile) -> None:
         )
         UpstreamFile.objects.filter(pk=file.pk).update(metadata_wrong=True)
         record(take(1, resources.clock), PULLING, [entry])
-        _move(resources, project)
-        project.save(update_fields=["serial", "modified"])
-        _drop_pages(project.name)
+        changed(resources, project.pk)
 
 
 # a page
@@ -242,10 +248,11 @@ def _merge(project: UpstreamProject, sight: _Sight, *, first: bool) -> list[tupl
         if row is None:
             fresh.append(_new(project, file, sight.at, first=first))
             continue
-        if file.sha256 and row.sha256 and file.sha256 != row.sha256:
-            if row.refused_sha256 != file.sha256:
-                refused.append((row, file.sha256))
-                row.refused_sha256 = file.sha256
+        said = _contradiction(row, file)
+        if said:
+            if row.refused_sha256 != said:
+                refused.append((row, said))
+                row.refused_sha256 = said
                 moved.append(row)
             continue
         if _update(row, file):
@@ -256,11 +263,19 @@ def _merge(project: UpstreamProject, sight: _Sight, *, first: bool) -> list[tupl
     UpstreamFile.objects.bulk_create(fresh, batch_size=_BATCH)
     UpstreamFile.objects.bulk_update(
         [*moved, *gone],
-        ["url", "sha256", "size", "upload_time", "requires_python", "metadata_sha256", "metadata_wrong", "yanked",
-         "provenance", "listed", "refused_sha256"],
+        ["url", "sha256", "size", "upload_time", "requires_python", "metadata_sha256", "metadata_wrong",
+         "metadata_filled", "yanked", "provenance", "listed", "refused_sha256", "other_digest", "wait_until"],
         batch_size=_BATCH,
     )  # fmt: skip
     return refused
+
+
+def _contradiction(row: UpstreamFile, file: PulledFile) -> str:
+    """The digest that a page gives a file now, if it can't be that of the bytes whose sha256 we have; else ""."""
+    if file.sha256 and row.sha256 and file.sha256 != row.sha256:
+        return file.sha256
+    before, now = row.other_digest.partition("="), file.other_digest.partition("=")
+    return file.other_digest if row.sha256 and before[0] == now[0] and before[2] != now[2] else ""
 
 
 def _new(project: UpstreamProject, file: PulledFile, at: datetime, *, first: bool) -> UpstreamFile:
@@ -284,12 +299,14 @@ def _new(project: UpstreamProject, file: PulledFile, at: datetime, *, first: boo
         metadata_sha256=file.metadata_sha256,
         yanked=file.yanked,
         provenance=file.provenance,
+        other_digest=file.other_digest,
+        metadata_tried=not file.filename.endswith(".whl"),
     )
 
 
 def _update(row: UpstreamFile, file: PulledFile) -> bool:
     """Take over what a page says of a file now; whether that is anything new."""
-    said = {
+    said: dict[str, Any] = {
         "url": file.url,
         "sha256": row.sha256 or file.sha256,
         "size": row.size if file.size is None else file.size,
@@ -301,7 +318,11 @@ def _update(row: UpstreamFile, file: PulledFile) -> bool:
         "refused_sha256": "",
     }
     if file.metadata_sha256 and file.metadata_sha256 != row.metadata_sha256:
-        said |= {"metadata_sha256": file.metadata_sha256, "metadata_wrong": False}
+        said |= {"metadata_sha256": file.metadata_sha256, "metadata_wrong": False, "metadata_filled": False}
+    if file.other_digest and file.other_digest != row.other_digest:
+        said["other_digest"] = file.other_digest
+    if not row.sha256 and (file.url != row.url or "other_digest" in said):
+        said["wait_until"] = 0.0
     changed = {key: value for key, value in said.items() if getattr(row, key) != value}
     for key, value in changed.items():
         setattr(row, key, value)

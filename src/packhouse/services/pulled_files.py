@@ -15,7 +15,7 @@ from packhouse.domain.moments import AsOf
 from packhouse.domain.pulled import parts_of
 from packhouse.domain.serving import Subject
 from packhouse.errors import PackhouseError
-from packhouse.services import fetching, pulling
+from packhouse.services import fetching, glimpsing, pulling
 
 if TYPE_CHECKING:
     from packhouse.services.resources import Resources
@@ -73,12 +73,25 @@ def size_of(resources: Resources, source: Source) -> int:
     return fetching.learn_size(resources, source.upstream, source.file)
 
 
+def look_for_metadata(resources: Resources, source: Source) -> None:
+    """Look into a wheel whose upstream does not give its core metadata, unless that was done before.
+
+    Raises PackhouseError (UPSTREAM, FULL) when the upstream does not answer.
+    """
+    file = source.file
+    if not file.metadata_sha256 and not file.metadata_tried and source.upstream.mode != pulling.OFFLINE:
+        glimpsing.fill_now(resources, file)
+
+
 def bring(resources: Resources, source: Source, *, metadata: bool = False) -> Growing | None:
     """Bring a file or its core metadata here; returns when it is here (None), or a large one has begun to come.
 
     Raises PackhouseError (UPSTREAM, FULL) when it does not come.
     """
     file = source.file
+    if metadata and file.metadata_filled and resources.blobs.stat(file.metadata_sha256) is None:
+        glimpsing.fill_again(resources, file)
+        return None
     if metadata:
         fetching.fetch_metadata(resources, source.upstream, file)
         return None

@@ -141,6 +141,8 @@ class Door:
 
     asker: Asker
     breaker: Breaker = field(default_factory=Breaker)
+    whole_only: float = 0.0
+    """Until when (on the monotonic clock) it is taken to have no ranges."""
     latency: float = 0.0
     """Seconds it last took to say that it does not have a name."""
     room: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))

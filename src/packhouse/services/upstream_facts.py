@@ -39,9 +39,22 @@ def facts_of(name: str) -> Iterator[tuple[str, str]]:
         yield "gone", project.name
     for project in projects.filter(dropped__gt=0).order_by("name")[:MOST_SHOWN]:
         yield "left out", f"{project.name}: {project.dropped} files"
+    listed = UpstreamFile.objects.filter(project__upstream=upstream, listed=True)
+    waiting = listed.filter(sha256="", project__gone=False)
+    for label, rows in (
+        ("waiting for a sha256", waiting),
+        ("hashed here", listed.filter(hashed_here=True)),
+        ("metadata filled in", listed.filter(metadata_filled=True, metadata_wrong=False)),
+    ):
+        if rows.exists():
+            yield label, f"{rows.count()} files"
+    for file in waiting.exclude(missing="").order_by("filename")[:MOST_SHOWN]:
+        yield "not hashed", f"{file.filename}: {file.missing}"
     refused = UpstreamFile.objects.filter(project__upstream=upstream).exclude(refused_sha256="")
     for file in refused.order_by("filename")[:MOST_SHOWN]:
-        yield "refused", f"{file.filename}: sha256 {file.refused_sha256} instead of {file.sha256}"
+        said = file.refused_sha256
+        expected = file.other_digest if "=" in said else f"sha256={file.sha256}"
+        yield "refused", f"{file.filename}: {said if '=' in said else f'sha256={said}'} instead of {expected}"
 
 
 def _moment(seconds: float | None) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -24,15 +24,19 @@ class Coming:
 
 
 @contextmanager
-def open_file(asker: Asker, url: str, *, start: int = 0, validator: str = "") -> Iterator[Coming]:
+def open_file(
+    asker: Asker, url: str, *, start: int = 0, validator: str = "", seconds: float | None = None
+) -> Iterator[Coming]:
     """Begin to fetch a file; with a validator of before and `start`, the rest alone if it is still the same.
+
+    All of it may take `seconds`, when given.
 
     Raises UnreachableError, or UnusableError for a status other than 200 and 206.
     """
     headers = dict(_BYTES)
     if start and validator:
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
-    with asker.ask(url, headers) as answered:
+    with asker.ask(url, headers, seconds=seconds) as answered:
         if answered.status not in {200, 206}:
             raise UnusableError(f"status {answered.status}")
         said = answered.headers
@@ -41,9 +45,45 @@ def open_file(asker: Asker, url: str, *, start: int = 0, validator: str = "") ->
             begin, size = _of_range(said.get("content-range", ""))
             if begin != start or not start:
                 raise UnusableError("another part than was asked for")
-        etag = said.get("etag", "")
-        validator = etag if etag.startswith('"') else said.get("last-modified", "")
-        yield Coming(begin, size, validator, answered.body)
+        yield Coming(begin, size, _validator(said), answered.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bytes of a file, the `size` of all of it (None: not said), and its validator ("")."""
+
+    data: bytes
+    size: int | None
+    validator: str
+
+
+def read_part(asker: Asker, url: str, start: int, end: int, seconds: float) -> Part | None:
+    """The bytes from `start` up to, not including, `end`; None when the whole file would come instead.
+
+    Raises UnreachableError, or UnusableError for another status, or another part.
+    """
+    headers = _BYTES | {"Range": f"bytes={start}-{end - 1}"}
+    with asker.ask(url, headers, seconds=seconds) as answered:
+        if answered.status == 200:
+            return None
+        said = answered.headers
+        begin, size = _of_range(said.get("content-range", ""))
+        if answered.status != 206 or begin != start:
+            raise UnusableError(f"status {answered.status}, or another part than was asked for")
+        body = bytearray()
+        for piece in answered.body:
+            body += piece
+            if len(body) > end - start:
+                raise UnusableError("more than was asked for")
+        if len(body) != end - start:
+            raise UnusableError("less than was asked for")
+        return Part(bytes(body), size, _validator(said))
+
+
+def _validator(said: Mapping[str, str]) -> str:
+    """A strong validator of a file, or when it was changed; "" for neither."""
+    etag = said.get("etag", "")
+    return etag if etag.startswith('"') else said.get("last-modified", "")
 
 
 def size_of(asker: Asker, url: str) -> int | None:

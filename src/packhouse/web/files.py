@@ -74,6 +74,10 @@ def _find(sha256: str, filename: str, index: str, past: Past | None) -> tuple[Of
         pulled_files.refresh(resources.get(), index, wanted)
     as_of = None if past is None else past.as_of
     now = resources.get().clock()
+    if metadata and not published(wanted):
+        offered = files.offered_file(index, sha256, wanted, now=now, as_of=as_of)
+        if offered.pulled is not None:
+            pulled_files.look_for_metadata(resources.get(), offered.pulled)
     return files.offered_file(index, sha256, wanted, metadata=metadata, now=now, as_of=as_of), metadata
 
 

@@ -88,13 +88,23 @@ class Observation(models.Model):
         ]
 
 
+WITHOUT_METADATA = models.Q(listed=True, metadata_tried=False, metadata_sha256="")
+"""The files whose core metadata are still to be looked for."""
+UNPROVEN = models.Q(metadata_filled=True, metadata_proven=False)
+"""The files whose core metadata were read out of a part of them."""
+
+
 class UpstreamFile(models.Model):
     """A file as an upstream's page first named it: its sha256 is believed for ever (another one is refused).
 
-    `sha256` is "" while nobody has said it; `size` is in bytes, None while unknown. `seen_at` is the moment its age
-    counts from: the upload time, or when we first saw it if that was later than the project's first page. `listed`:
-    the newest page names it. `kept` and `metadata_kept`: the blobs are here. `refused_sha256` is what the upstream
-    says now where that differs.
+    `sha256` is "" while nobody has said it: until we have fetched the file and hashed it (`hashed_here`), not before
+    `wait_until` (unix seconds), `missing` says why not yet; `other_digest` is what the page has instead, as `md5=...`.
+    Of a wheel without core metadata we look for them in the wheel once (`metadata_tried`); those that came out of a
+    part of it (`metadata_filled`) are compared with the whole file once that is here (`metadata_proven`).
+
+    `size` is in bytes, None while unknown. `seen_at` is the moment its age counts from: the upload time, or when we
+    first saw it if that was later than the project's first page. `listed`: the newest page names it. `kept` and
+    `metadata_kept`: the blobs are here. `refused_sha256` is what the upstream says now where that differs.
     """
 
     project = models.ForeignKey(UpstreamProject, on_delete=models.PROTECT, related_name="files")
@@ -116,7 +126,13 @@ class UpstreamFile(models.Model):
     kept = models.BooleanField(default=False)
     metadata_kept = models.BooleanField(default=False)
     kept_at = models.FloatField(default=0)  # unix seconds
-    refused_sha256 = models.CharField(max_length=64, blank=True)
+    refused_sha256 = models.CharField(max_length=200, blank=True)  # or another digest, as `md5=...`
+    other_digest = models.CharField(max_length=200, blank=True)
+    hashed_here = models.BooleanField(default=False)
+    metadata_tried = models.BooleanField(default=False)
+    metadata_proven = models.BooleanField(default=False)
+    wait_until = models.FloatField(default=0)
+    missing = models.CharField(max_length=200, blank=True)
 
     class Meta:
         """One row per filename."""
@@ -124,7 +140,11 @@ class UpstreamFile(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["project", "filename"], name="one_upstream_file_per_name")
         ]
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["kept", "kept_at"], name="kept_upstream_files")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["kept", "kept_at"], name="kept_upstream_files"),
+            models.Index(fields=["project"], condition=WITHOUT_METADATA, name="wheels_without_metadata"),
+            models.Index(fields=["project"], condition=UNPROVEN, name="unproven_metadata"),
+        ]
 
     def __str__(self) -> str:
         return self.filename

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Core metadata that an upstream does not give: read out of its wheels by a few ranges, or out of the whole file.
+
+They are looked for in the background for the files of every page that was asked for, and at once when somebody asks
+for them. What was read out of a part of a file is compared with the whole one as soon as that is here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
+
+from packhouse.catalogue.models import UpstreamFile
+from packhouse.catalogue.models.upstreams import UNPROVEN, WITHOUT_METADATA
+from packhouse.catalogue.pulled import newest_incomplete
+from packhouse.domain.archive_limits import BadArchive
+from packhouse.domain.glimpses import core_metadata_of
+from packhouse.errors import PackhouseError
+from packhouse.services import fetching, observing
+from packhouse.services.journal import write
+from packhouse.services.pulling import OFFLINE, goes_out, locked, upstream_error
+from packhouse.upstream.errors import UnreachableError, UnusableError
+from packhouse.upstream.parts import NoPartsError, RemoteFile
+
+if TYPE_CHECKING:
+    from packhouse.services.resources import Resources
+
+_log = logging.getLogger(__name__)
+
+RETRY = 300.0
+"""Seconds until a wheel is looked into again in the background after the upstream failed."""
+WHOLE_ONLY = 3600.0
+"""Seconds for which an upstream that answered a range with the whole file is asked for none in the background."""
+WHOLE_SECONDS = 120.0
+"""Seconds that somebody waits for a whole wheel to come."""
+
+
+def fill_next(resources: Resources) -> bool:
+    """Look for the core metadata of one wheel, if there is one to be looked into; False: none."""
+    file = newest_incomplete(WITHOUT_METADATA & ~Q(sha256=""), resources.clock())
+    if file is None:
+        return False
+    try:
+        if goes_out(file.project.name):
+            _fill(resources, file, whole=False)
+        else:
+            _put_off(resources, file, WHOLE_ONLY)
+    except (NoPartsError, UnreachableError, UnusableError, PackhouseError) as error:
+        _log.info("no core metadata of %s yet: %s", file.filename, str(error) or type(error).__name__)
+        _put_off(resources, file, WHOLE_ONLY if isinstance(error, NoPartsError) else RETRY)
+    return True
+
+
+def _put_off(resources: Resources, file: UpstreamFile, seconds: float) -> None:
+    until = resources.clock().timestamp() + seconds
+    with write():
+        UpstreamFile.objects.filter(pk=file.pk).update(wait_until=until)
+
+
+def fill_now(resources: Resources, file: UpstreamFile) -> None:
+    """Look for the core metadata of a wheel, unless that was done before; one asks, in whatever process.
+
+    Raises PackhouseError (UPSTREAM, FULL) when the upstream does not answer. Whether any were found, the row says.
+    """
+    upstream = file.project.upstream
+    key = hashlib.sha256(f"metadata/{file.pk}".encode()).hexdigest()[:32]
+    with locked(resources.settings.data / "cache" / "asking" / key):
+        file.refresh_from_db()
+        if file.metadata_tried or file.metadata_sha256 or not goes_out(file.project.name):
+            return
+        try:
+            _fill(resources, file, whole=True)
+        except (UnreachableError, UnusableError) as error:
+            raise upstream_error(upstream, f"'{file.filename}.metadata'", str(error)) from error
+
+
+def fill_again(resources: Resources, file: UpstreamFile) -> None:
+    """Bring back core metadata that we read out of a wheel, and whose blob is gone.
+
+    Raises PackhouseError (UPSTREAM) when that fails.
+    """
+    what = f"'{file.filename}.metadata'"
+    try:
+        raw, _ = _read(resources, file, whole=True)
+    except (UnreachableError, UnusableError, BadArchive) as error:
+        raise upstream_error(file.project.upstream, what, str(error)) from error
+    if hashlib.sha256(raw).hexdigest() != file.metadata_sha256:
+        observing.metadata_is_wrong(resources, file)
+        raise upstream_error(file.project.upstream, what, "they are not those of before")
+    resources.blobs.put(raw)
+
+
+def _fill(resources: Resources, file: UpstreamFile, *, whole: bool) -> None:
+    """Look into one wheel; `whole`: fetch all of it when the upstream gives no part of it."""
+    try:
+        raw, proven = _read(resources, file, whole=whole)
+    except BadArchive as bad:
+        _log.info("no core metadata of %s: %s", file.filename, bad)
+        with write():
+            UpstreamFile.objects.filter(pk=file.pk).update(metadata_tried=True)
+        return
+    digest = resources.blobs.put(raw)
+    with write():
+        row = UpstreamFile.objects.select_for_update().get(pk=file.pk)
+        if row.metadata_sha256:  # the page says them meanwhile
+            return
+        row.metadata_sha256, row.metadata_kept, row.metadata_tried = digest, True, True
+        row.metadata_filled, row.metadata_proven, row.metadata_wrong = True, proven, False
+        row.save(
+            update_fields=[
+                "metadata_sha256", "metadata_kept", "metadata_tried", "metadata_filled", "metadata_proven",
+                "metadata_wrong",
+            ]
+        )  # fmt: skip
+        observing.changed(resources, file.project_id)
+
+
+def _read(resources: Resources, file: UpstreamFile, *, whole: bool) -> tuple[bytes, bool]:
+    """The core metadata of a wheel, and whether they are those of the whole file with the right digest.
+
+    Raises BadArchive for a wheel that has none to be trusted, NoPartsError (only without `whole`), and as `asking`.
+    """
+    upstream = file.project.upstream
+    if resources.blobs.stat(file.sha256) is not None:
+        return _read_blob(resources, file), True
+    if upstream.mode == OFFLINE:
+        raise UnreachableError("it is set to offline")
+    door = resources.doors.to(upstream, resources.settings.outbound_allow)
+    if door.whole_only <= time.monotonic() or whole:
+        try:
+            size = file.size if file.size is not None else fetching.learn_size(resources, upstream, file)
+            remote = RemoteFile(door.asker, file.url, size)
+            return core_metadata_of(remote, size, file.project.name, file.version), False
+        except NoPartsError:
+            door.whole_only = time.monotonic() + WHOLE_ONLY
+    if not whole:
+        raise NoPartsError
+    _fetch_whole(resources, file)
+    return _read_blob(resources, file), True
+
+
+def _fetch_whole(resources: Resources, file: UpstreamFile) -> None:
+    wanted = fetching.Wanted(file.project.upstream, file.url, file.filename, file.sha256, file.size)
+    growing = fetching.fetch(resources, wanted)
+    if growing is not None and not (growing.over.wait(WHOLE_SECONDS) and growing.whole):
+        raise growing.error or UnreachableError("it took too long")
+
+
+def _read_blob(resources: Resources, file: UpstreamFile) -> bytes:
+    blobs, name, version = resources.blobs, file.project.name, file.version
+    with ExitStack() as stack:
+        path = blobs.path(file.sha256)
+        opened = io.BytesIO(blobs.read(file.sha256)) if path is None else stack.enter_context(path.open("rb"))
+        return core_metadata_of(opened, blobs.stat(file.sha256) or 0, name, version)
+
+
+def prove_next(resources: Resources) -> bool:
+    """Compare core metadata that came out of a part of a wheel with those of the whole one; False: none to compare."""
+    rows = UpstreamFile.objects.select_related("project", "project__upstream").filter(UNPROVEN, kept=True)
+    file = rows.first()
+    if file is None:
+        return False
+    try:
+        right = hashlib.sha256(_read_blob(resources, file)).hexdigest() == file.metadata_sha256
+    except BadArchive:
+        right = False
+    except (FileNotFoundError, PackhouseError):  # removed, a moment ago most likely
+        with write():
+            UpstreamFile.objects.filter(pk=file.pk).update(kept=False)
+        return True
+    if not right:
+        observing.metadata_is_wrong(resources, file)
+    with write():
+        UpstreamFile.objects.filter(pk=file.pk).update(metadata_proven=True)
+    return True
