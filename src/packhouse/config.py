@@ -13,7 +13,10 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
+
+from cronsim import CronSim, CronSimError
 
 from packhouse.errors import Kind, PackhouseError, refuse
 
@@ -32,6 +35,8 @@ class Settings:
     upstream: str = "auto"  # auto | none | URL
     registration: str | None = None  # open | invited | closed; default: open on loopback, else invited
     registration_domains: tuple[str, ...] = ()  # only addresses there register without an invitation
+    sandbox: str = "off"  # on: for practice, may be wiped
+    sandbox_wipe: str | None = None  # when: a cron expression, in UTC
     upstream_ttl: int = 600
     upstream_negative_ttl: int = 60
     upstream_storage: int | None = None  # of what is kept of upstreams; None: no bound
@@ -91,6 +96,7 @@ class Settings:
 _CHOICES = {
     "registration": {"open", "invited", "closed"},
     "log_format": {"text", "json"},
+    "sandbox": {"on", "off"},
 }
 _NUMBERS = {
     "upstream_ttl": (0, None),
@@ -132,9 +138,18 @@ def _convert(name: str, value: object, source: str) -> object:
         raise _unusable(name, text, f"one of {', '.join(sorted(_CHOICES[name]))}", source)
     if name == "upstream":
         text = text or "none"
+    if name == "sandbox_wipe" and text:
+        _demand_schedule(name, text, source)
     if name in _SHAPES and text and not re.fullmatch(_SHAPES[name][0], text):
         raise _unusable(name, _shown(name, text), _SHAPES[name][1], source)
     return text or None
+
+
+def _demand_schedule(name: str, text: str, source: str) -> None:
+    try:
+        CronSim(text, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        raise _unusable(name, text, "a cron expression of five fields, in UTC (0 3 * * 1)", source) from error
 
 
 def _shown(name: str, text: str) -> str:

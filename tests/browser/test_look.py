@@ -83,6 +83,8 @@ OWN = {
     "indexes": "/admin/indexes/",
     "rules": "/admin/index/main/",
     "this server": "/admin/",
+    "invitations": "/admin/invitations/",
+    "guests": "/admin/guests/",
 }
 
 
@@ -118,6 +120,10 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         install(server, "parcels", LONG)
         server.must("verify", "--quick")
         note_damage(server)
+        server.must("invitation", "create", "--limit", "30", "--note", LONG[:100], "--guest", "90d")
+        server.must(
+            "guest", "until", server.make_user("a-guest-with-a-name-of-the-greatest-length-there-is").name, "9d"
+        )
         backups = server.data.parent / "a-place-for-backups-with-quite-a-long-name"
         backups.mkdir()
         server.must("backup", str(backups / "house-of-parcels-2026-11-24.backup"))

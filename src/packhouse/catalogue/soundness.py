@@ -18,6 +18,8 @@ from packhouse.catalogue.snapshots import rows_after
 MOST = 1000
 """Rows named of one broken rule."""
 
+_WIPED = "(SELECT COALESCE(MAX(serial), 0) FROM catalogue_journalentry WHERE kind = 'sandbox wiped')"
+"""What the journal tells of before this serial is gone."""
 _COUNTER = "(SELECT value FROM catalogue_counter WHERE name = 'serial')"
 
 
@@ -68,10 +70,11 @@ def _span_rules(table: str, what: str, one: str) -> tuple[Rule, ...]:
 RULES: tuple[Rule, ...] = (
     Rule(
         "tombstone-missing",
-        """
+        f"""
         SELECT j.filename, j.serial FROM catalogue_journalentry j
         LEFT JOIN catalogue_file f ON f.filename = j.filename
-        WHERE j.kind = 'file added' AND (f.id IS NULL OR f.sha256 <> j.detail ->> 'sha256') ORDER BY j.serial""",
+        WHERE j.kind = 'file added' AND (f.id IS NULL OR f.sha256 <> j.detail ->> 'sha256')
+          AND j.serial > {_WIPED} ORDER BY j.serial""",  # noqa: S608 - our own words
         "The journal says (serial {1}) that the file {0} was added, but the catalogue has no row, or other bytes, of"
         " that name: the filename could be taken again.",
     ),
@@ -126,14 +129,15 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "yank-lost",
-        """
+        f"""
         SELECT last.filename, last.kind, last.serial FROM (
           SELECT filename, kind, serial, ROW_NUMBER() OVER (PARTITION BY filename ORDER BY serial DESC) AS place
-          FROM catalogue_journalentry WHERE kind IN ('file yanked', 'file unyanked')) AS last
+          FROM catalogue_journalentry
+          WHERE kind IN ('file yanked', 'file unyanked') AND serial > {_WIPED}) AS last
         JOIN catalogue_file f ON f.filename = last.filename
         LEFT JOIN catalogue_yank y ON y.file_id = f.id AND y.to_serial IS NULL
         WHERE last.place = 1 AND (CASE WHEN last.kind = 'file yanked' THEN 1 ELSE 0 END)
-          <> (CASE WHEN y.id IS NULL THEN 0 ELSE 1 END) ORDER BY last.serial""",
+          <> (CASE WHEN y.id IS NULL THEN 0 ELSE 1 END) ORDER BY last.serial""",  # noqa: S608 - our own words
         "The journal's last word on the file {0} is {1!r} (serial {2}), but the catalogue says the opposite.",
     ),
     Rule(

@@ -19,6 +19,7 @@ COMMANDS = {
     "user": "Make accounts.",
     "invitation": "Invite people to make an account.",
     "guest": "Show and set when accounts end.",
+    "sandbox": "Wipe a server that is for practice.",
     "token": "Make, list, rotate and revoke API tokens.",
     "yank": "Yank a release or a file: only installs that pin it exactly still take it.",
     "unyank": "Take back a yank.",

@@ -210,9 +210,10 @@ def standard(resources: Resources) -> Worker:
         roots,
         search,
         totals,
+        wiping,
     )
 
-    jobs = (
+    jobs: tuple[Job, ...] = (
         Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
         Job("files begun and not gone on with", "*/10 * * * *", fetching.sweep),
         Job("what is kept of upstreams", "*/5 * * * *", budget.keep_within),
@@ -224,6 +225,8 @@ def standard(resources: Resources) -> Worker:
         Job("downloads of other days", "3 * * * *", downloads.thin_out),
         Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
     )
+    if resources.settings.sandbox == "on" and resources.settings.sandbox_wipe:
+        jobs += (Job("wiping of the sandbox", resources.settings.sandbox_wipe, wiping.wipe_by_schedule),)
     followers = (
         Follower(journal.last_serial, search.follow, resources.hook, rest=SEARCH_REST),
         roots.Refresher(resources.settings.data),

@@ -108,6 +108,8 @@ class Fact(StrEnum):
     ACCOUNT_INVITATION_USED = "account invitation used"
     ACCOUNT_INVITATION_WITHDRAWN = "account invitation withdrawn"
     GUEST_END_SET = "guest end set"
+    GUEST_REMOVED = "guest removed"
+    SANDBOX_WIPED = journal_entries.WIPED
     ADMIN_CLAIMED = "administrator claimed"
     EMAIL_CONFIRMED = "e-mail confirmed"
     EMAIL_CHANGED = "e-mail changed"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -12,6 +13,8 @@ from django.http import HttpRequest
 import packhouse
 from packhouse.config import Settings
 from packhouse.domain.addresses import is_loopback, registration_mode
+from packhouse.services.resources import now
+from packhouse.services.wiping import next_wipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class House:
     registration: str
     version: str
     registration_domains: tuple[str, ...] = ()
+    sandbox: bool = False
+    next_wipe: datetime | None = None
 
     @property
     def simple_url(self) -> str:
@@ -58,6 +63,8 @@ def house(request: HttpRequest) -> dict[str, House]:
             registration=registration_mode(values),
             version=packhouse.__version__,
             registration_domains=values.registration_domains,
+            sandbox=values.sandbox == "on",
+            next_wipe=next_wipe(values, now()),
         )
     }
 

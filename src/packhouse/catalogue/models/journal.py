@@ -19,6 +19,8 @@ class Counter(models.Model):
 
 RESTORED = "server restored"
 """The kind of the entry that a restored backup begins with."""
+WIPED = "sandbox wiped"
+"""The kind of the entry after which nothing that was published before it is there any more."""
 
 
 class JournalEntry(models.Model):
