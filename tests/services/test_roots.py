@@ -272,3 +272,57 @@ def test_few_projects_are_not_many(press: Press) -> None:
     assert not roots.are_many()
     assert not roots.are_many(1)
     assert roots.are_many(0)
+
+
+def kept(name: str, clock: TickingClock, status: str = "active") -> None:
+    """A page of a project of an upstream is kept, as `observing` does it."""
+    from packhouse.catalogue.models import Upstream, UpstreamProject
+    from packhouse.services import pages
+    from packhouse.services.journal import Entry, Fact, record, take, write
+
+    with write():
+        moment = take(1, clock)
+        row, _ = UpstreamProject.objects.update_or_create(
+            upstream=Upstream.objects.get(),
+            name=name,
+            defaults={"serial": moment.last, "status": status},
+            create_defaults={
+                "first_seen": moment.at,
+                "from_serial": moment.last,
+                "serial": moment.last,
+                "modified": 1,
+                "checked_at": 0.0,
+                "fresh_until": 0.0,
+                "status": status,
+            },
+        )
+        record(moment, COMMAND, [Entry(Fact.UPSTREAM_PROJECT_KEPT, project=row.name)])
+        pages.forget(["main"], moment, row.name)
+
+
+def test_projects_kept_of_an_upstream_stand_on_a_root_page_in_pieces_too(
+    press: Press, clock: TickingClock, tmp_path: Path
+) -> None:
+    from packhouse.services.upstreams import ensure_default
+
+    made = Roots(tmp_path)
+    for number in range(10):
+        press.wheel(f"ours{number}", "1.0")
+    made.check()
+    ensure_default(COMMAND, "http://127.0.0.1:9/simple/", learns=False, clock=clock)
+    for number in range(10):
+        kept(f"ours{number}-theirs", clock)
+        if number % 3 == 0:
+            made.check()
+    stand = made.check()
+    assert stand.projects == 20
+    kept("ours4-theirs", clock, "quarantined")
+    assert made.check().projects == 19
+    kept("zzz", clock)
+    assert b"zzz" in made.bodies(made.check())["json"]
+    from packhouse.services.upstreams import permit
+
+    permit(COMMAND, "ours5-theirs", clock=clock)
+    press.wheel("ours5-theirs", "1.0")  # ours from now on, and once on the page
+    assert made.check().projects == 20
+    assert made.bodies(made.check())["json"].count(b'"ours5-theirs"') == 1

@@ -177,12 +177,12 @@ def own_indexes(index_id: int, as_of: AsOf | None = None, depth: int = DEEPEST) 
     return sorted(found)
 
 
-def upstreams_below(index_id: int) -> list[str]:
+def upstreams_below(index_id: int, as_of: AsOf | None = None) -> list[str]:
     """The upstreams an index is made of, directly or through other indexes, in the order in which they are asked."""
     found: list[str] = []
 
     def walk(current: int, depth: int) -> None:
-        for kind, target, target_id in layers_of(current):
+        for kind, target, target_id in layers_of(current, as_of):
             if kind == UPSTREAM and target not in found:
                 found.append(target)
             elif kind == INDEX and target_id is not None and depth:

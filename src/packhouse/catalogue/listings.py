@@ -12,8 +12,10 @@ from django.db import connection
 from packhouse.catalogue.composition import Owner, own_indexes, owning_layer, owns, upstreams_below
 from packhouse.catalogue.models import Index, Project, UpstreamProject
 from packhouse.catalogue.pulled import (
-    kept_entries,
+    kept_at,
     kept_project,
+    kept_range,
+    kept_since,
     upstream_listing,
     upstream_listing_as_of,
     without_digest,
@@ -66,7 +68,7 @@ def project_at(index: Index, name: str, as_of: AsOf) -> Shown | None:
     """What an index showed of a project (normalized) at a past moment; None when it did not know it, or deleted it."""
     owner = owning_layer(index.pk, name, as_of)
     if owner is not None and not owner.own:
-        return _pulled_at(owner, name, as_of)
+        return pulled_at(owner, name, as_of)
     project = Project.objects.filter(name=name).first()
     if owner is None or not owner.own or project is None or not was_living(name, as_of):
         return None
@@ -136,12 +138,13 @@ def pulled_shown(owner: Owner, project: UpstreamProject, shaped: int, now: datet
 def _undigested(owner: Owner, project: UpstreamProject, now: datetime) -> list[Hidden]:
     """The files of an upstream that nobody has said the sha256 of, held until we have hashed them."""
     return [
-        Hidden(filename, version, judge(Subject(project.name, version, None, None, held=_held(missing)), (), now))
+        Hidden(filename, version, judge(Subject(project.name, version, None, None, held=why_held(missing)), (), now))
         for filename, version, missing in without_digest(project)
     ]
 
 
-def _held(missing: str) -> str:
+def why_held(missing: str) -> str:
+    """Why a file whose sha256 nobody has said is not served; `missing` is what went wrong with hashing it, or ""."""
     why = f" The last attempt failed: {missing}." if missing else ""
     return f"The upstream gives no sha256 of the file; it is fetched and hashed before it is shown.{why}"
 
@@ -151,7 +154,7 @@ def _with_files(listing: ProjectListing, files: tuple[ListedFile, ...]) -> Proje
     return replace(listing, files=files, versions=tuple(v for v in listing.versions if v in versions))
 
 
-def _pulled_at(owner: Owner, name: str, as_of: AsOf) -> Shown | None:
+def pulled_at(owner: Owner, name: str, as_of: AsOf) -> Shown | None:
     """The project as the upstream that owns it showed it at a past moment; None when it had nothing of it then."""
     project = kept_project(owner.upstream, name)
     listing = None if project is None else upstream_listing_as_of(project, as_of.at)
@@ -240,24 +243,33 @@ def root_at(index: Index, as_of: AsOf) -> RootListing:
                           AND j.kind IN ('project created', 'project deleted')
                         ORDER BY j.serial DESC LIMIT 1), '') <> 'project deleted'"""  # noqa: S608 - our own words
     rows = fetch(statement, as_of.serial, *own, as_of.serial)
-    entries = sorted(
-        (RootEntry(name, display, serial or 0) for name, display, serial in rows), key=lambda entry: entry.name
-    )
+    ours = [RootEntry(name, display, serial or 0) for name, display, serial in rows]
+    kept = kept_at(upstreams_below(index.pk, as_of), as_of)
+    entries = sorted([*ours, *kept], key=lambda entry: entry.name)
     return RootListing(max((entry.serial for entry in entries), default=0), tuple(entries))
 
 
 def root_shown(index: Index) -> RootListing:
     """Every project an index shows now, quarantined and deleted ones left out; of upstreams those kept."""
-    rows = root_range(own_indexes(index.pk))
+    rows = root_range(Sources.of(index.pk))
     shown = [RootEntry(row.name, row.display_name, row.serial) for row in rows if row.shown]
-    upstreams = upstreams_below(index.pk)
-    if upstreams:
-        shown = sorted([*shown, *kept_entries(upstreams)], key=lambda entry: entry.name)
     return RootListing(serial=index.serial, projects=tuple(shown))
 
 
+class Sources(NamedTuple):
+    """What an index is made of in the end: indexes whose own placements it shows (ids, sorted), and upstreams."""
+
+    own: list[int]
+    upstreams: list[str]
+
+    @classmethod
+    def of(cls, index_id: int) -> Sources:
+        """Those of an index now."""
+        return cls(own_indexes(index_id), upstreams_below(index_id))
+
+
 class RootRow(NamedTuple):
-    """A living project of this server, and whether the root page asked for shows it."""
+    """A living project of this server, or one kept of an upstream, and whether the root page asked for shows it."""
 
     name: str
     display_name: str
@@ -265,11 +277,21 @@ class RootRow(NamedTuple):
     shown: bool
 
 
-def root_range(own: list[int], start: str = "", end: str | None = None, limit: int | None = None) -> list[RootRow]:
+def root_range(sources: Sources, start: str = "", end: str | None = None, limit: int | None = None) -> list[RootRow]:
     """The projects with names from `start` to before `end`, at most `limit`, in the order of their code points.
 
-    A root page shows those that one of the indexes `own` ever had a file of, quarantined ones left out.
+    A root page shows those that one of its own indexes ever had a file of, and those kept of its upstreams;
+    quarantined ones are left out.
     """
+    ours = _own_range(sources.own, start, end, limit)
+    kept = [
+        RootRow(entry.name, entry.display_name, entry.serial, shown=True)
+        for entry in kept_range(sources.upstreams, start, end, limit)
+    ]
+    return sorted([*ours, *kept], key=lambda row: row.name)[:limit] if kept else ours
+
+
+def _own_range(own: list[int], start: str, end: str | None, limit: int | None) -> list[RootRow]:
     # PostgreSQL's ordinary comparisons follow a language; these are by bytes, and have an index of Django's making.
     more, less, order = (">=", "<", "p.name") if connection.vendor == "sqlite" else ("~>=~", "~<~", "p.name USING ~<~")
     statement = f"""
@@ -285,13 +307,14 @@ def root_range(own: list[int], start: str = "", end: str | None = None, limit: i
     return [RootRow(name, display, serial, bool(shown)) for name, display, serial, shown in fetch(statement, *values)]
 
 
-def changed_names(own: list[int], serial: int) -> list[str]:
-    """The projects in these indexes, deleted ones too, of which something was journalled after `serial`."""
+def changed_names(sources: Sources, serial: int) -> list[str]:
+    """The projects of these sources, deleted ones too, of which something was journalled after `serial`."""
+    own = sources.own
     statement = f"""
         SELECT p.name FROM catalogue_project p WHERE p.serial > %s AND EXISTS (
             SELECT 1 FROM catalogue_placement l WHERE l.project_id = p.id AND l.index_id IN ({_marks(own)})
         )"""  # noqa: S608 - our own words
-    return [name for (name,) in fetch(statement, serial, *own)]
+    return [*(name for (name,) in fetch(statement, serial, *own)), *kept_since(sources.upstreams, serial)]
 
 
 def _marks(values: list[int]) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import zstandard
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
 from packhouse.catalogue.models import Observation, Project, Upstream, UpstreamFile, UpstreamPermit, UpstreamProject
@@ -65,15 +66,51 @@ def is_permitted(name: str) -> bool:
     return UpstreamPermit.objects.filter(name=name).exists()
 
 
-def kept_entries(upstreams: Iterable[str]) -> list[RootEntry]:
-    """The projects kept of these upstreams whose names are not ours, quarantined ones left out, by name."""
-    ours = Project.objects.filter(name=OuterRef("name"))
-    rows = UpstreamProject.objects.filter(upstream__name__in=list(upstreams)).exclude(status=Status.QUARANTINED.value)
-    kept = rows.filter(~Exists(ours)).values_list("name", "serial")
-    newest: dict[str, int] = {}
-    for name, serial in kept:
-        newest[name] = max(serial, newest.get(name, 0))
-    return [RootEntry(name, name, serial) for name, serial in sorted(newest.items())]
+def kept_range(
+    upstreams: Collection[str], start: str = "", end: str | None = None, limit: int | None = None
+) -> list[RootEntry]:
+    """The projects kept of these upstreams whose names are not ours, quarantined ones left out, by name.
+
+    Those with names from `start` to before `end`, at most `limit`, in the order of their code points.
+    """
+    if not upstreams:
+        return []
+    more, less, order = (">=", "<", "p.name") if connection.vendor == "sqlite" else ("~>=~", "~<~", "p.name USING ~<~")
+    statement = f"""
+        SELECT p.name, max(p.serial) {_KEPT.format(marks=", ".join("%s" for _ in upstreams))}
+          AND p.status <> 'quarantined' AND p.name {more} %s{f" AND p.name {less} %s" if end is not None else ""}
+        GROUP BY p.name ORDER BY {order}{f" LIMIT {limit:d}" if limit is not None else ""}"""
+    rows = fetch(statement, *upstreams, start, *(() if end is None else (end,)))
+    return [RootEntry(name, name, serial) for name, serial in rows]
+
+
+_KEPT = """
+FROM catalogue_upstreamproject p JOIN catalogue_upstream u ON u.id = p.upstream_id
+WHERE u.name IN ({marks}) AND NOT EXISTS (SELECT 1 FROM catalogue_project j WHERE j.name = p.name)
+"""
+
+
+def kept_at(upstreams: Collection[str], as_of: AsOf) -> list[RootEntry]:
+    """The projects of which a page of these upstreams was kept up to a past moment, with the serial of the first."""
+    if not upstreams:
+        return []
+    statement = f"""
+        SELECT p.name, min(p.from_serial) {_KEPT.format(marks=", ".join("%s" for _ in upstreams))}
+          AND p.from_serial <= %s GROUP BY p.name"""
+    rows = fetch(statement, *upstreams, as_of.serial)
+    return [RootEntry(name, name, serial) for name, serial in rows]
+
+
+def kept_since(upstreams: Collection[str], serial: int) -> list[str]:
+    """The names of which something was kept of these upstreams after `serial`, or that became ours since."""
+    if not upstreams:
+        return []
+    marks = ", ".join("%s" for _ in upstreams)
+    statement = f"""
+        SELECT p.name FROM catalogue_upstreamproject p JOIN catalogue_upstream u ON u.id = p.upstream_id
+        LEFT JOIN catalogue_project j ON j.name = p.name
+        WHERE u.name IN ({marks}) AND (p.serial > %s OR j.created_serial > %s)"""  # noqa: S608
+    return [name for (name,) in fetch(statement, *upstreams, serial, serial)]
 
 
 def kept_project(upstream: str, name: str) -> UpstreamProject | None:
@@ -91,13 +128,27 @@ FROM catalogue_upstreamfile WHERE project_id = %s AND sha256 <> ''
 
 def upstream_listing(project: UpstreamProject) -> ProjectListing:
     """What an upstream offers of a project now; of one that is gone there, what was kept."""
-    status = _status(project.status)
+    status = status_said(project.status)
     which = "" if status is Status.QUARANTINED else " AND kept" if project.gone else " AND listed"
     rows = [] if status is Status.QUARANTINED else fetch(_LISTED + which, project.pk)
     return _listing(project, [_listed(row) for row in rows], status, project.status_reason)
 
 
-def _status(text: str) -> Status:
+def offered_files(project: UpstreamProject) -> list[UpstreamFile]:
+    """The files an upstream offers of a project now, hidden ones too, by version and name.
+
+    Of a project that is gone there, those kept; of one that it quarantines, those it ever offered.
+    """
+    rows = UpstreamFile.objects.filter(project=project)
+    if project.status != Status.QUARANTINED.value:
+        rows = rows.filter(kept=True) if project.gone else rows.filter(listed=True)
+    files = list(rows)
+    keys = {version: sort_key(version) for version in {file.version for file in files}}
+    return sorted(files, key=lambda file: (keys[file.version], file.filename))
+
+
+def status_said(text: str) -> Status:
+    """The status an upstream says; one that is none of those we know means nothing."""
     try:
         return Status(text)
     except ValueError:

@@ -29,9 +29,10 @@ Core = Mapping[str, Any]
 class FileFacts:
     """A file as the legacy API tells of it.
 
-    Digests are lower-case hex, `size` is in bytes, `upload_time` is aware and in UTC; `metadata_sha256` is None
-    when `.metadata` is not served; `yanked` is None or the reason, which may be "". `warnings` are what the index took
-    the file in spite of: `code`, `message`, `field`.
+    Digests are lower-case hex, `blake2b_256` and `md5` "" where nobody says them; `size` is in bytes, or None where
+    nobody says it; `upload_time` is aware and in UTC; `metadata_sha256` is None when `.metadata` is not served;
+    `yanked` is None or the reason, which may be "". `warnings` are what the index took the file in spite of: `code`,
+    `message`, `field`.
     """
 
     filename: str
@@ -40,7 +41,7 @@ class FileFacts:
     sha256: str
     blake2b_256: str
     md5: str
-    size: int
+    size: int | None
     upload_time: datetime
     requires_python: str | None = None
     metadata_sha256: str | None = None
@@ -239,16 +240,22 @@ def _files(release: ReleaseFacts, addresses: Addresses) -> list[dict[str, Any]]:
     return [_file(file, addresses) for file in release.files]
 
 
+def _digests(file: FileFacts) -> dict[str, str]:
+    """The digests that are known."""
+    told = {"blake2b_256": file.blake2b_256, "md5": file.md5, "sha256": file.sha256}
+    return {name: digest for name, digest in told.items() if digest}
+
+
 def _file(file: FileFacts, addresses: Addresses) -> dict[str, Any]:
     """One entry of `urls` and `releases`."""
     return {
         "comment_text": "",
         "core-metadata": {"sha256": file.metadata_sha256} if file.metadata_sha256 else False,
-        "digests": {"blake2b_256": file.blake2b_256, "md5": file.md5, "sha256": file.sha256},
+        "digests": _digests(file),
         "downloads": -1,
         "filename": file.filename,
         "has_sig": False,
-        "md5_digest": file.md5,
+        "md5_digest": file.md5 or None,
         "packagetype": file.packagetype,
         "python_version": file.python_version,
         "requires_python": file.requires_python or None,

@@ -3,16 +3,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from packhouse.catalogue import queries
-from packhouse.catalogue.composition import INDEX, OWN, UPSTREAM, has_own, layers_of, owning_layer, upstream_has
-from packhouse.catalogue.models import Index, JournalEntry
+from packhouse.catalogue.composition import (
+    INDEX,
+    OWN,
+    UPSTREAM,
+    Owner,
+    has_own,
+    layers_of,
+    owning_layer,
+    upstream_has,
+)
+from packhouse.catalogue.listings import why_held
+from packhouse.catalogue.models import Index, JournalEntry, Project, ProjectStatus, UpstreamFile, UpstreamProject
+from packhouse.catalogue.pulled import kept_project, offered_files, status_said
 from packhouse.domain.listing import Status
-from packhouse.domain.serving import Finding
-from packhouse.services import serving
+from packhouse.domain.serving import QUARANTINE, Finding, Subject, judge
 from packhouse.services.indexes import find_index
+from packhouse.services.serving import HiddenFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +83,64 @@ def explain(index_name: str, project: str, now: datetime) -> Explanation:
     if owner is None:
         return Explanation(index_name, project, layers, (), "")
     through = tuple(policy.index for policy in owner.policies)
+    told = (index_name, project, layers, through)
     if not owner.own:
-        return Explanation(index_name, project, layers, through, "", owner.upstream)
+        kept = kept_project(owner.upstream, project)
+        return Explanation(*told, "", owner.upstream) if kept is None else _of_upstream(told, owner, kept, now)
     found = queries.answering(index_name, project)
     if found is None:
-        return Explanation(index_name, project, layers, through, owner.name, deleted=True)
-    served = serving.served(found, now)
+        return Explanation(*told, owner.name, deleted=True)
     status, reason = queries.status_of(found.project)
-    return Explanation(
-        index_name,
-        project,
-        layers,
-        through,
-        owner.name,
-        status=status,
-        status_reason=reason,
-        served=sum(len(release.files) for release in served.facts.releases),
-        grounds=tuple(ground for file in (*served.hidden, *served.warned) for ground in _grounds(file)),
+    facts = queries.project_facts(found.index, found.project, even_quarantined=True)
+    asked = [
+        (file.filename, Subject(project, release.version, file.upload_time, file.upload_time, status, reason))
+        for release in facts.releases
+        for file in release.files
+    ]
+    since = _quarantined_since(found.project) if status is Status.QUARANTINED else None
+    return _judged(Explanation(*told, owner.name, status=status, status_reason=reason), asked, owner, now, since)
+
+
+_Told = tuple[str, str, tuple[LayerAnswer, ...], tuple[str, ...]]
+
+
+def _of_upstream(told: _Told, owner: Owner, kept: UpstreamProject, now: datetime) -> Explanation:
+    """What the upstream offers of a project, and what of it is hidden."""
+    status = status_said(kept.status)
+    asked = [
+        (
+            file.filename,
+            Subject(kept.name, file.version, file.upload_time, file.seen_at, status, kept.status_reason, _held(file)),
+        )
+        for file in offered_files(kept)
+    ]
+    found = Explanation(*told, "", owner.upstream, status=status, status_reason=kept.status_reason)
+    return _judged(found, asked, owner, now, None)
+
+
+def _held(file: UpstreamFile) -> str:
+    return "" if file.sha256 else why_held(file.missing)
+
+
+def _judged(
+    found: Explanation, asked: list[tuple[str, Subject]], owner: Owner, now: datetime, since: datetime | None
+) -> Explanation:
+    """The explanation with what the one decision says of each file; a quarantine began `since`."""
+    verdicts = [(filename, subject, judge(subject, owner.speaking, now)) for filename, subject in asked]
+    return replace(
+        found,
+        served=sum(verdict.served for _, _, verdict in verdicts),
+        grounds=tuple(
+            ground
+            for filename, subject, verdict in verdicts
+            for ground in _grounds(HiddenFile(filename, subject.version, verdict), since)
+        ),
     )
+
+
+def _quarantined_since(project: Project) -> datetime | None:
+    serial = ProjectStatus.objects.filter(project=project, to_serial=None).values_list("from_serial", flat=True).first()
+    return _time_of(serial or 0)
 
 
 def _layers(index: Index, project: str) -> tuple[LayerAnswer, ...]:
@@ -110,15 +161,17 @@ def _owns(index_id: int, kind: str, target: str, target_id: int | None, project:
     return kind == INDEX and target_id is not None and owning_layer(target_id, project) is not None
 
 
-def _grounds(file: serving.HiddenFile) -> list[Ground]:
+def _grounds(file: HiddenFile, quarantined: datetime | None) -> list[Ground]:
     verdict = file.verdict
-    return [_ground(file, finding, enforced=True) for finding in verdict.against] + [
-        _ground(file, finding, enforced=False) for finding in verdict.warnings
+    return [_ground(file, finding, quarantined, enforced=True) for finding in verdict.against] + [
+        _ground(file, finding, quarantined, enforced=False) for finding in verdict.warnings
     ]
 
 
-def _ground(file: serving.HiddenFile, finding: Finding, *, enforced: bool) -> Ground:
+def _ground(file: HiddenFile, finding: Finding, quarantined: datetime | None, *, enforced: bool) -> Ground:
     since = finding.since or _time_of(finding.serial)
+    if finding.rule == QUARANTINE:
+        since = quarantined
     return Ground(
         file.filename, file.version, finding.rule, finding.index, finding.reason, enforced, since, finding.until
     )

@@ -18,8 +18,7 @@ from threading import Event
 from typing import Any
 
 from packhouse import __version__
-from packhouse.catalogue.composition import own_indexes
-from packhouse.catalogue.listings import RootRow, changed_names, root_range
+from packhouse.catalogue.listings import RootRow, Sources, changed_names, root_range
 from packhouse.catalogue.models import Index, JournalEntry, Project
 from packhouse.catalogue.rows import snapshot
 from packhouse.domain.joined_gzip import Joining, Piece, make_piece
@@ -36,7 +35,7 @@ MANY = 2_000
 """Projects of a server up to which root pages are made whole and stored like any other page."""
 SEGMENT = 500
 """Projects of a segment; one that has twice as many is divided."""
-FORMAT = 1
+FORMAT = 2
 PAUSE = 1.0
 """Seconds between two refreshes in the background."""
 
@@ -99,11 +98,11 @@ def refresh(folder: RootFolder, size: int = SEGMENT) -> Stand | None:
             if index is None:
                 folder.remove()
                 return None
-            own = own_indexes(index.pk)
+            sources = Sources.of(index.pk)
             book = folder.book()
             before = RootShelf(folder.folder.parents[2]).find(folder.index)
-            if book is None or before is None or not _goes_on(book, index, own):
-                segments = _from_nothing(own, size)
+            if book is None or before is None or not _goes_on(book, index, sources):
+                segments = _from_nothing(sources, size)
             elif book["serial"] == index.serial:
                 folder.touch(seen)
                 return before._replace(seen=seen)
@@ -111,18 +110,22 @@ def refresh(folder: RootFolder, size: int = SEGMENT) -> Stand | None:
                 try:
                     segments = _from_before(folder, before, book, size)
                 except OSError:  # somebody removed a file
-                    segments = _from_nothing(own, size)
+                    segments = _from_nothing(sources, size)
             at = _time_of(index.serial)
-        return _write(folder, index, seen, before, segments, {"own": own, "at": at})
+        return _write(folder, index, seen, before, segments, {**sources._asdict(), "at": at})
 
 
-def _goes_on(book: dict[str, Any], index: Index, own: list[int]) -> bool:
-    """Whether a book was made by this program, of the same indexes, and in this history.
+def _goes_on(book: dict[str, Any], index: Index, sources: Sources) -> bool:
+    """Whether a book was made by this program, of the same indexes and upstreams, and in this history.
 
     A backup may have been restored since.
     """
-    same = (book.get("format"), book.get("version"), book.get("own")) == (FORMAT, __version__, own)
+    same = (book.get("format"), book.get("version")) == (FORMAT, __version__) and _sources(book) == sources
     return same and book["serial"] <= index.serial and book["at"] == _time_of(book["serial"])
+
+
+def _sources(book: dict[str, Any]) -> Sources:
+    return Sources(book.get("own", []), book.get("upstreams", []))
 
 
 def _time_of(serial: int) -> str:
@@ -131,11 +134,11 @@ def _time_of(serial: int) -> str:
     return "" if at is None else at.isoformat()
 
 
-def _from_nothing(own: list[int], size: int) -> list[_Segment]:
+def _from_nothing(sources: Sources, size: int) -> list[_Segment]:
     segments: list[_Segment] = []
     start, more = "", True
     while more:
-        rows = root_range(own, start, limit=size + 1)
+        rows = root_range(sources, start, limit=size + 1)
         more = len(rows) > size
         segments.append(_segment("" if not segments else start, rows[:size]))
         start = rows[size].name if more else ""
@@ -145,14 +148,14 @@ def _from_nothing(own: list[int], size: int) -> list[_Segment]:
 def _from_before(folder: RootFolder, before: Stand, book: dict[str, Any], size: int) -> list[_Segment]:
     """The segments, those in which something changed made again."""
     files = {kind: folder.read(before.copies[kind].name) for kind in KINDS}
-    kept, own = book["segments"], book["own"]
+    kept, sources = book["segments"], _sources(book)
     starts = [told[0] for told in kept]
-    changed = {bisect_right(starts, name) - 1 for name in changed_names(own, book["serial"])}
+    changed = {bisect_right(starts, name) - 1 for name in changed_names(sources, book["serial"])}
     segments: list[_Segment] = []
     for number, told in enumerate(kept):
         if number in changed:
             end = starts[number + 1] if number + 1 < len(starts) else None
-            segments += _cut(told[0], root_range(own, told[0], end), size)
+            segments += _cut(told[0], root_range(sources, told[0], end), size)
         else:
             segments.append(_kept(told, files))
     return segments
@@ -233,7 +236,7 @@ def discard_foreign(data: Path) -> None:
     for folder in folders(data):
         book = folder.book()
         index = Index.objects.filter(name=folder.index).first()
-        if book is None or index is None or not _goes_on(book, index, own_indexes(index.pk)):
+        if book is None or index is None or not _goes_on(book, index, Sources.of(index.pk)):
             folder.remove()
 
 

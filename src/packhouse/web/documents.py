@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from packhouse.catalogue import queries
 from packhouse.domain import feeds
+from packhouse.domain.addresses import place_of
 from packhouse.domain.compressing import compress
 from packhouse.domain.conditional import etag_matches
 from packhouse.domain.headers import (
@@ -36,7 +37,7 @@ from packhouse.domain.project_json import (
     render_project,
     render_release,
 )
-from packhouse.services import changelog, downloads, serving
+from packhouse.services import changelog, downloads, serving, upstream_projects
 from packhouse.services.indexes import MAIN, indexes_below_all
 from packhouse.services.journal import Past
 from packhouse.web import resources
@@ -71,11 +72,11 @@ def json_of(
     normalized = normalize(name)
     if name != normalized:
         return _redirect(request, name, normalized, right)
-    found = queries.answering(right.name, normalized, None if past is None else past.as_of)
-    made = _body(_Asked(request, right.name, version, past, at), found) if found else None
-    if found is None or made is None:
+    facts = _facts(request, right.name, normalized, past)
+    made = None if facts is None else _body(_Asked(request, right.name, version, at), facts)
+    if facts is None or made is None:
         return _missing(right)
-    response = _document(request, _Document(made[0], JSON, made[1], JSON_AGE, found.project.name), right)
+    response = _document(request, _Document(made, JSON, facts.serial, JSON_AGE, normalized), right)
     if past is not None:
         headers = of_the_past((("cache-control", response["Cache-Control"]),), settled=past.settled)
         response["Cache-Control"] = dict(headers)["cache-control"]
@@ -89,24 +90,35 @@ class _Asked:
     request: HttpRequest
     index: str
     version: str | None
-    past: Past | None
     at: str
 
 
-def _body(asked: _Asked, found: queries.Answering) -> tuple[bytes, int] | None:
-    """The document and the serial of what it tells; None when there is no such release."""
-    request, index, version, past, at = asked.request, asked.index, asked.version, asked.past, asked.at
-    facts = serving.served(found, resources.get().clock(), None if past is None else past.as_of).facts
+def _facts(request: HttpRequest, index: str, name: str, past: Past | None) -> ProjectFacts | None:
+    """What an index serves (or served) of a project (normalized), of ours or of the upstream that owns it."""
+    now, as_of = resources.get().clock(), None if past is None else past.as_of
+    found = queries.answering(index, name, as_of)
+    if found is not None:
+        return serving.served(found, now, as_of).facts
+    theirs = None if past is None else upstream_projects.pulled(index, name, now, as_of)
+    if theirs is None:  # an upstream may know it, or know it better
+        client = place_of(str(request.META.get("REMOTE_ADDR", "")))
+        upstream_projects.ask(resources.get(), index, name, client)
+        theirs = upstream_projects.pulled(index, name, now, as_of)
+    return None if theirs is None else theirs.served.facts
+
+
+def _body(asked: _Asked, facts: ProjectFacts) -> bytes | None:
+    """The document; None when there is no such release."""
+    request, index, version, at = asked.request, asked.index, asked.version, asked.at
     shown = latest_release(facts.releases) if version is None else find_release(facts.releases, version)
     if shown is None:
         return None
-    counted = downloads.of_project(index, found.project.name, resources.get().clock())
+    counted = downloads.of_project(index, facts.name, resources.get().clock())
     facts = replace(_with_description(facts, shown), downloads=counted)
     where = addresses(request, index)
     if at:
         where = replace(where, index=f"{where.index}/@{quote(at, safe=':+')}")
-    body = render_project(facts, where) if version is None else render_release(facts, shown.version, where)
-    return None if body is None else (body, facts.serial)
+    return render_project(facts, where) if version is None else render_release(facts, shown.version, where)
 
 
 def _with_description(facts: ProjectFacts, shown: ReleaseFacts) -> ProjectFacts:

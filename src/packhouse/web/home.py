@@ -15,8 +15,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from packhouse.catalogue import queries
+from packhouse.domain.names import normalize
 from packhouse.services import search as searching
-from packhouse.services import serving
+from packhouse.services import serving, upstream_projects
 from packhouse.services.indexes import MAIN, indexes_below_all
 from packhouse.services.totals import totals
 from packhouse.web import resources
@@ -63,9 +64,13 @@ def search(request: HttpRequest) -> HttpResponse:
     started = time.perf_counter()
     _catch_up()
     number = _page_number(request.GET.get("page", "1"))
-    found = searching.search(reader_of(request), "main", q, chosen, number, PER_PAGE, at=resources.get().clock())
+    clock = resources.get().clock
+    found = searching.search(reader_of(request), "main", q, chosen, number, PER_PAGE, at=clock())
+    first = number == 1 and not chosen
+    exact = any(not hit.near and hit.project == normalize(q) for hit in found.hits)
     context = {
         "q": q,
+        "upstream": upstream_projects.search(MAIN, q, clock(), known=exact) if first else None,
         "page": _page(found),
         "took": time.perf_counter() - started,
         "total": found.total,

@@ -176,7 +176,7 @@ def _undo(request: HttpRequest, identity: Identity) -> None:
 
 
 def _release_of(found: Project, version: str) -> ReleaseFacts:
-    return release_of(found, queries.project_facts("", found, even_quarantined=True), version)
+    return release_of(found.display_name, queries.project_facts("", found, even_quarantined=True), version)
 
 
 def _yank(request: HttpRequest, identity: Identity, found: Project, shown: ReleaseFacts, form: Form) -> None:

@@ -113,7 +113,7 @@ def release_row(entry: ReleaseFacts, shown: ReleaseFacts | None = None) -> Row:
         "version": entry.version,
         "published": min((file.upload_time for file in entry.files), default=None),
         "files": len(entry.files),
-        "size": sum(file.size for file in entry.files),
+        "size": sum(file.size or 0 for file in entry.files),
         "yanked": entry.yanked is not None,
         "yanked_reason": entry.yanked or "",
         "prerelease": parse_version(entry.version).is_prerelease,

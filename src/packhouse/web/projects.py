@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from packaging.requirements import InvalidRequirement, Requirement
 
 from packhouse.catalogue import queries
-from packhouse.catalogue.models import FileDescription, Project, User
+from packhouse.catalogue.models import FileDescription, User
 from packhouse.catalogue.queries import Answering
+from packhouse.domain.addresses import place_of
 from packhouse.domain.links import project_links
+from packhouse.domain.listing import Status
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import Action, may
 from packhouse.domain.project_json import (
@@ -27,7 +30,7 @@ from packhouse.domain.upload_form import ABOUT_THE_FORM
 from packhouse.domain.versions import parse_version
 from packhouse.domain.wording import without_controls
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access, indexes, serving
+from packhouse.services import access, indexes, serving, upstream_projects
 from packhouse.services.serving import Served
 from packhouse.web import resources
 from packhouse.web.pictures import ALLOWING_POLICY
@@ -42,23 +45,29 @@ PER_PAGE = 100
 @readable
 def project(request: HttpRequest, name: str) -> HttpResponse:
     """`/project/<name>/`: the latest release of a project; other spellings are redirected."""
-    found = find(name)
-    if name != found.project.name:
-        return HttpResponsePermanentRedirect(reverse("project", args=[found.project.name]))
-    served = serving.served(found, resources.get().clock())
-    latest = latest_release(served.facts.releases)
-    return _page(request, "project.html", _context(request, found, served, latest, pinned=False))
+    if "ask" in request.GET and is_valid_name(name):
+        return _after_asking(request, normalize(name))
+    found = look_up(name)
+    if name != found.name:
+        return HttpResponsePermanentRedirect(reverse("project", args=[found.name]))
+    latest = latest_release(found.served.facts.releases)
+    return _page(request, "project.html", _context(request, found, latest, pinned=False))
+
+
+def _after_asking(request: HttpRequest, name: str) -> HttpResponse:
+    """`?ask`: the upstreams of `main` are asked about a name (normalized) first, then its page is shown."""
+    upstream_projects.ask(resources.get(), indexes.MAIN, name, place_of(str(request.META.get("REMOTE_ADDR", ""))))
+    return HttpResponseRedirect(reverse("project", args=[name]))
 
 
 @readable
 def release(request: HttpRequest, name: str, version: str) -> HttpResponse:
     """`/project/<name>/<version>/`: one release; other spellings of the version are redirected."""
-    found = find(name)
-    served = serving.served(found, resources.get().clock())
-    shown = release_of(found.project, served.facts, version)
-    if (name, version) != (found.project.name, shown.version):
-        return HttpResponsePermanentRedirect(reverse("release", args=[found.project.name, shown.version]))
-    return _page(request, "release.html", _context(request, found, served, shown, pinned=True))
+    found = look_up(name)
+    shown = release_of(found.display_name, found.served.facts, version)
+    if (name, version) != (found.name, shown.version):
+        return HttpResponsePermanentRedirect(reverse("release", args=[found.name, shown.version]))
+    return _page(request, "release.html", _context(request, found, shown, pinned=True))
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
@@ -85,20 +94,50 @@ def user(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "user.html", {"person": person, "page": page, "projects": projects})
 
 
-def release_of(found: Project, facts: ProjectFacts, version: str) -> ReleaseFacts:
+def release_of(project: str, facts: ProjectFacts, version: str) -> ReleaseFacts:
     """The release of this version in any spelling; raises MISSING."""
     shown = find_release(facts.releases, version)
     if shown is None:
-        raise refuse(Kind.MISSING, "release-unknown", f"{found.display_name} has no release {version[:60]!r} here.")
+        raise refuse(Kind.MISSING, "release-unknown", f"{project} has no release {version[:60]!r} here.")
     return shown
 
 
-def find(name: str, index: str = indexes.MAIN) -> Answering:
-    """The project of this name in any spelling as an index has it; raises MISSING."""
-    found = queries.answering(index, normalize(name)) if is_valid_name(name) else None
-    if found is None:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A project as `main` serves it: one of ours (`answering`), or one that `upstream` owns and a page was kept of.
+
+    `gone`: the upstream has it no more.
+    """
+
+    name: str
+    display_name: str
+    status: Status
+    status_reason: str
+    served: Served
+    answering: Answering | None = None
+    upstream: str = ""
+    gone: bool = False
+
+    @property
+    def uploaded_by(self) -> dict[str, str]:
+        """Filename -> who uploaded it, of ours."""
+        return {} if self.answering is None else queries.uploaders(self.answering.index, self.answering.project)
+
+
+def look_up(name: str) -> Found:
+    """The project of this name in any spelling as `main` has it; raises MISSING. No upstream is asked."""
+    if not is_valid_name(name):
         raise missing_project(name)
-    return found
+    now, normalized = resources.get().clock(), normalize(name)
+    ours = queries.answering(indexes.MAIN, normalized)
+    if ours is not None:
+        project, (status, reason) = ours.project, queries.status_of(ours.project)
+        return Found(project.name, project.display_name, status, reason, serving.served(ours, now), ours)
+    theirs = upstream_projects.pulled(indexes.MAIN, normalized, now)
+    if theirs is None:
+        raise missing_project(name)
+    told = (theirs.status, theirs.status_reason, theirs.served)
+    return Found(normalized, normalized, *told, upstream=theirs.upstream, gone=theirs.gone)
 
 
 def missing_project(name: str) -> PackhouseError:
@@ -108,13 +147,10 @@ def missing_project(name: str) -> PackhouseError:
     )
 
 
-def _context(
-    request: HttpRequest, answering: Answering, served: Served, shown: ReleaseFacts | None, *, pinned: bool
-) -> dict[str, Any]:
-    found, facts = answering.project, served.facts
-    status, reason = queries.status_of(found)
+def _context(request: HttpRequest, found: Found, shown: ReleaseFacts | None, *, pinned: bool) -> dict[str, Any]:
+    served, facts = found.served, found.served.facts
     latest = latest_release(facts.releases)
-    uploaded_by = queries.uploaders(answering.index, found) if shown else {}
+    uploaded_by = found.uploaded_by if shown else {}
     taken = of_files(found.name, shown.version) if shown else {}
     files = [
         file_row(file, uploaded_by.get(file.filename, ""), downloads=taken.get(file.filename, 0))
@@ -124,9 +160,11 @@ def _context(
         "project": {
             "name": found.display_name,
             "normalized": found.name,
-            "status": status.value,
-            "status_reason": reason,
+            "status": found.status.value,
+            "status_reason": found.status_reason,
         },
+        "upstream": found.upstream,
+        "gone": found.gone,
         "release": shown_release(shown, queries.description_of(shown)) if shown else None,
         "latest": latest.version if latest else "",
         "pinned": pinned,
@@ -136,17 +174,17 @@ def _context(
         "counts": of_project(found.name),
         "release_count": sum(taken.values()),
         "maintainers": [{"role": role.lower(), "username": name} for role, name in facts.roles],
-        "may_manage": _may_manage(request, found),
+        "may_manage": not found.upstream and _may_manage(request, found.name),
         "hidden": {"count": len(served.hidden), "until": served.until, "warned": len(served.warned)},
         "images": indexes.profile_of(indexes.MAIN).images,
     }
 
 
-def _may_manage(request: HttpRequest, found: Project) -> bool:
+def _may_manage(request: HttpRequest, name: str) -> bool:
     identity = web_identity(request)
     if identity.anonymous:
         return False
-    return may(identity, Action.YANK, project=access.project_right(identity, found.name)).allowed
+    return may(identity, Action.YANK, project=access.project_right(identity, name)).allowed
 
 
 def shown_release(facts: ReleaseFacts, description: FileDescription | None) -> dict[str, Any]:

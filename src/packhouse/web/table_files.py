@@ -6,12 +6,11 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from packhouse.catalogue import queries
-from packhouse.services import people, serving
-from packhouse.web import resources
+from packhouse.services import people
 from packhouse.web.account_tables import TOKENS
 from packhouse.web.context import house
 from packhouse.web.project_tables import FILES, OWN_PROJECTS, RELEASES, file_row, own_rows, release_rows
-from packhouse.web.projects import find, release_of
+from packhouse.web.projects import look_up, release_of
 from packhouse.web.reading import readable, web_identity
 from packhouse.web.statistics import of_files
 from packhouse.web.token_pages import token_rows
@@ -20,18 +19,16 @@ from packhouse.web.token_pages import token_rows
 @readable
 def releases_file(request: HttpRequest, name: str, form: str) -> HttpResponse:
     """`/project/<name>/releases.csv` (or `.json`): all releases of a project."""
-    found = find(name)
-    rows = release_rows(serving.served(found, resources.get().clock()).facts.releases)
-    return RELEASES.download(rows, form, f"{found.project.name}-releases")
+    found = look_up(name)
+    return RELEASES.download(release_rows(found.served.facts.releases), form, f"{found.name}-releases")
 
 
 @readable
 def files_file(request: HttpRequest, name: str, version: str, form: str) -> HttpResponse:
     """`/project/<name>/<version>/files.csv` (or `.json`): all files of a release, with their addresses."""
-    answering = find(name)
-    found = answering.project
-    shown = release_of(found, serving.served(answering, resources.get().clock()).facts, version)
-    uploaded_by = queries.uploaders(answering.index, found)
+    found = look_up(name)
+    shown = release_of(found.display_name, found.served.facts, version)
+    uploaded_by = found.uploaded_by
     base = house(request)["house"].base_url
     taken = of_files(found.name, shown.version)
     rows = [

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Projects of upstreams on people's pages and in documents: found, shown, explained, and hidden by the same rules."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.test import Client
+from tests.infra.clock import TickingClock
+from tests.infra.publishing import Press, make_resources
+from tests.infra.upstreams import UpFile, Upstream, status, upstream
+
+if TYPE_CHECKING:
+    from packhouse.services.resources import Resources
+
+OLD = "2024-05-06T07:08:09.123456Z"
+
+
+@pytest.fixture
+def source() -> Iterator[Upstream]:
+    """An upstream with two projects."""
+    with upstream() as host:
+        host.add(
+            "tapes",
+            UpFile("tapes-1.0-py3-none-any.whl", b"one", requires_python=">=3.9", upload_time=OLD),
+            UpFile("tapes-77.3.tar.gz", b"two", upload_time=OLD),
+            UpFile("tapes-88.4.tar.gz", b"three", hashed=False, upload_time=OLD),
+        )
+        host.add("tapes-extra", UpFile("tapes_extra-1.0.tar.gz", b"four", size=None))
+        yield host
+
+
+@pytest.fixture
+def house(db: None, source: Upstream, tmp_path: Path) -> Iterator[Resources]:
+    """A server with that upstream below `main`."""
+    from packhouse.services.indexes import ensure_main
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstreams import ensure_default
+    from packhouse.web.resources import hold
+
+    made = make_resources(TickingClock(), data=tmp_path)
+    ensure_main(made.clock)
+    ensure_default(COMMAND, source.url, learns=False, clock=made.clock)
+    hold(made)
+    yield made
+    made.doors.close()
+
+
+def get(path: str, accept: str = "text/html") -> Any:
+    return Client(headers={"accept": accept}).get(path)
+
+
+def text(path: str) -> str:
+    return str(get(path).content.decode())
+
+
+def rule(house: Resources, key: str, value: str) -> None:
+    from packhouse.services import index_rules
+    from packhouse.services.journal import COMMAND
+
+    index_rules.change_rule(COMMAND, "main", key, value, clock=house.clock)
+
+
+def test_a_name_nobody_here_knows_is_asked_of_the_upstream_by_a_link(house: Resources, source: Upstream) -> None:
+    page = text("/search/?q=Tapes")
+    assert 'href="/project/tapes/?ask"' in page
+    assert "Ask the upstream default" in page
+    assert get("/project/tapes/").status_code == 404
+    assert source.asked == []  # nothing is asked before somebody wants it
+    assert get("/project/tapes/?ask")["Location"] == "/project/tapes/"
+    assert source.paths() == ["/simple/tapes/"]
+    shown = text("/project/tapes/")
+    assert "From the upstream" in shown
+    assert "tapes-77.3.tar.gz" in shown
+    assert "tapes-1.0-py3-none-any.whl" in text("/project/Tapes/1.0/".replace("T", "t"))
+    assert get("/project/TAPES/")["Location"] == "/project/tapes/"
+    assert get("/project/tapes/9/").status_code == 404
+    assert get(get("/project/nobody/?ask")["Location"]).status_code == 404
+    assert "?ask" not in text("/search/?q=tapes")
+
+
+def test_projects_kept_of_an_upstream_are_found_by_their_names(house: Resources, source: Upstream) -> None:
+    for name in ("tapes", "tapes-extra"):
+        get(f"/project/{name}/?ask")
+    found = text("/search/?q=tapes")
+    assert found.index('href="/project/tapes/"') < found.index('href="/project/tapes-extra/"')
+    assert "From upstreams" in found
+    assert "77.3" in found
+    assert "/project/tapes-extra/" in text("/search/?q=extra")
+    assert "From upstreams" not in text("/search/?q=nothing")
+    assert "Last asked of upstreams" in text("/search/")
+    assert "unknown" in text("/project/tapes-extra/")  # its size
+
+
+def test_hostile_238_a_reserved_name_looks_like_any_other(house: Resources, source: Upstream) -> None:
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstreams import set_reserved
+
+    set_reserved(COMMAND, ["acme-*"], clock=house.clock)
+    assert 'href="/project/acme-secret/?ask"' in text("/search/?q=acme-secret")
+    assert get(get("/project/acme-secret/?ask")["Location"]).status_code == 404
+    assert source.asked == []
+
+
+def test_an_upstream_that_fails_is_said_and_what_is_here_is_shown(house: Resources, source: Upstream) -> None:
+    get("/project/tapes/?ask")
+    source.faults["*"] = status(500)
+    assert get("/project/tapes-extra/?ask").status_code == 502
+    assert get("/pypi/tapes-extra/json").status_code == 502
+    assert get("/project/tapes/").status_code == 200
+    assert get("/pypi/tapes/json").status_code == 200
+
+
+def test_documents_tell_of_an_upstreams_project_too(house: Resources, source: Upstream) -> None:
+    document = json.loads(get("/pypi/tapes/json").content)
+    assert document["info"]["version"] == "77.3"
+    assert sorted(document["releases"]) == ["1.0", "77.3"]
+    file = document["releases"]["1.0"][0]
+    assert (file["filename"], file["size"], file["python_version"]) == ("tapes-1.0-py3-none-any.whl", 3, "py3")
+    assert list(file["digests"]) == ["sha256"]
+    assert file["url"].endswith(f"/packages/{file['digests']['sha256']}/{file['filename']}")
+    assert json.loads(get("/pypi/tapes/1.0/json").content)["info"]["requires_python"] == ">=3.9"
+    assert get("/pypi/nobody/json").status_code == 404
+    assert get("/index/main/pypi/Tapes/json").status_code == 301
+
+
+ASKED = (
+    "/search/?q=tapes",
+    "/search/",
+    "/project/tapes/",
+    "/project/tapes/releases.csv",
+    "/pypi/tapes/json",
+    "/simple/tapes/",
+)
+
+
+@pytest.mark.parametrize("key", ["deny", "minimum_age"])
+def test_hostile_243_what_a_rule_hides_of_an_upstream_is_named_nowhere(
+    house: Resources, source: Upstream, key: str
+) -> None:
+    get("/project/tapes/?ask")
+    for path in ASKED:
+        assert "77.3" in text(path), path
+    if key == "minimum_age":
+        rule(house, "minimum_age_exempt", "tapes<77")
+    rule(house, key, {"deny": "tapes>=77", "minimum_age": "3650d"}[key])
+    for path in ASKED:
+        assert get(path).status_code == 200
+        assert "77.3" not in text(path), path
+    for path in ("/project/tapes/77.3/", "/project/tapes/77.3/files.csv", "/pypi/tapes/77.3/json"):
+        assert get(path).status_code == 404
+    rule(house, "deny", "tapes")
+    assert "/project/tapes/" not in text("/search/?q=tapes").partition('id="results"')[2]
+    assert "No file of this project is served now" in text("/project/tapes/")
+    assert get("/pypi/tapes/json").status_code == 404
+
+
+def test_explain_lists_the_hidden_files_of_an_upstream(house: Resources, source: Upstream) -> None:
+    from packhouse.services.explaining import explain
+
+    get("/project/tapes/?ask")
+    rule(house, "minimum_age", "3650d")
+    rule(house, "minimum_age_mode", "warn")
+    rule(house, "deny", "tapes==77.3")
+    found = explain("main", "tapes", house.clock())
+    assert (found.upstream, found.served, found.hidden) == ("default", 1, 2)
+    hidden = {(ground.filename, ground.rule): ground for ground in found.grounds if ground.enforced}
+    assert set(hidden) == {("tapes-77.3.tar.gz", "deny"), ("tapes-88.4.tar.gz", "held")}
+    denied = hidden["tapes-77.3.tar.gz", "deny"]
+    assert denied.since is not None
+    assert denied.until is None
+    warned = next(ground for ground in found.grounds if not ground.enforced)
+    assert (warned.rule, warned.since) == ("minimum_age", denied_upload(warned.filename))
+    assert warned.until is not None
+    page = text("/project/tapes/explain/")
+    assert "1 file served, 2 hidden for the reasons below" in page
+    assert "gives no sha256 of the file" in page
+    assert "warning only" in page
+
+
+def denied_upload(filename: str) -> Any:
+    """The moment from which the age of a file counts."""
+    from packhouse.catalogue.models import UpstreamFile
+
+    return UpstreamFile.objects.get(filename=filename).seen_at
+
+
+def test_hostile_230_explain_names_quarantine_for_each_file(house: Resources, source: Upstream) -> None:
+    from tests.infra.accounts import make_user
+
+    from packhouse.domain.listing import Status
+    from packhouse.services import access, projects, tokens
+    from packhouse.services.explaining import explain
+    from packhouse.services.journal import COMMAND
+
+    get("/project/tapes/?ask")
+    source.projects["tapes"].status, source.projects["tapes"].reason = "quarantined", "malware"
+    assert isinstance(house.clock, TickingClock)
+    house.clock.move(seconds=601)
+    get("/project/tapes/?ask")
+    theirs = explain("main", "tapes", house.clock())
+    assert {ground.rule for ground in theirs.grounds} == {"quarantine", "held"}
+    assert theirs.served == 0
+    assert "malware" in theirs.grounds[0].reason
+    _, secret = tokens.create_token(COMMAND, make_user(), f"press {secrets.token_hex(4)}", clock=house.clock)
+    Press(house, access.authenticate(f"Bearer {secret}", house.clock())).wheel("ours", "1.0")
+    projects.set_status(COMMAND, "ours", Status.QUARANTINED, reason="looked at", clock=house.clock)
+    ours = explain("main", "ours", house.clock())
+    assert [(ground.rule, ground.until) for ground in ours.grounds] == [("quarantine", None)]
+    assert ours.grounds[0].since is not None
+    assert "the status is changed" in text("/project/ours/explain/")
