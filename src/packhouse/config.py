@@ -34,6 +34,7 @@ class Settings:
     base_url: str | None = None  # public address, no slash at the end
     upstream: str = "auto"  # auto | none | URL
     registration: str | None = None  # open | invited | closed; default: open on loopback, else invited
+    two_factor: str | None = None  # nobody | administrators | owners | everyone; default: see domain.second_factors
     registration_domains: tuple[str, ...] = ()  # only addresses there register without an invitation
     sandbox: str = "off"  # on: for practice, may be wiped
     sandbox_wipe: str | None = None  # when: a cron expression, in UTC
@@ -95,6 +96,7 @@ class Settings:
 
 _CHOICES = {
     "registration": {"open", "invited", "closed"},
+    "two_factor": {"nobody", "administrators", "owners", "everyone"},
     "log_format": {"text", "json"},
     "sandbox": {"on", "off"},
 }

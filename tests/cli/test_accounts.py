@@ -100,3 +100,14 @@ def test_invitations_and_guests(live: Server):
     assert f"{person.name}\t2100-01-01T00:00Z" in live.must("guest", "list")
     live.must("guest", "until", person.name, "never")
     assert person.name not in live.must("guest", "list")
+
+
+def test_a_second_factor_is_reset_by_command_with_a_reason(live: Server) -> None:
+    server = live
+    person = server.make_user()
+    assert server.command("user", "reset-two-factor", person.name, "--yes").returncode == 2  # no reason
+    asked = server.command("user", "reset-two-factor", person.name, "--reason", "called back")
+    assert "--yes" in asked.stderr
+    done = server.must("user", "reset-two-factor", person.name, "--reason", "called back", "--yes")
+    assert done.endswith(f"Took from {person.name}: nothing, there was none.")
+    assert "The reason given: called back" in done  # without a mail server the mail is shown, too

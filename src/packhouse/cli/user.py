@@ -38,6 +38,31 @@ def create(name: str, email: str, admin: bool, password_stdin: bool, data: str |
     click.echo(f"Made the account {made.username}{' (administrator)' if admin else ''}.")
 
 
+@user.command("reset-two-factor")
+@click.argument("name")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, and how you made sure who asks; it is journalled.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@data_option
+def reset_two_factor(name: str, reason: str, yes: bool, data: str | None) -> None:
+    """Take the second factors of NAME away, for somebody who lost theirs, and sign them out everywhere.
+
+    They are told by mail. Their password and tokens stay; reset or delete them too if somebody else may know them.
+    """
+    from packhouse import bootstrap, config
+    from packhouse.cli.consent import demand_consent
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.people import find_user
+    from packhouse.services.resources import now
+    from packhouse.services.second_factors import reset_factors
+
+    found = find_user(name)
+    demand_consent("Taking away the second factors of", "taken away", found.username, yes=yes)
+    taken = reset_factors(COMMAND, found, reason, clock=now)
+    click.echo(f"Took from {found.username}: {', '.join(taken) or 'nothing, there was none'}.")
+
+
 def _password(from_stdin: bool) -> str:
     """The first line of standard input, or what is typed twice."""
     if not from_stdin:

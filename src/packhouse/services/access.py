@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.db import DatabaseError
 
 from packhouse.catalogue import credentials
@@ -37,6 +38,7 @@ from packhouse.domain.permissions import (
     ReadMode,
     TokenScope,
 )
+from packhouse.domain.second_factors import Demand, demand_of
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services.resources import now as wall_clock
 
@@ -182,8 +184,18 @@ def identity_of_user(user: User) -> Identity:
     if not user.is_active or user.has_ended(wall_clock()):
         return ANONYMOUS
     verified = EmailAddress.objects.filter(user=user, primary=True, verified=True).exists()
-    second = Authenticator.objects.filter(user=user, type__in=_SECOND_FACTORS).exists()
-    return Identity(user.pk, user.username, user.is_admin, verified, second, until=user.guest_until)
+    second = has_second_factor(user)
+    return Identity(user.pk, user.username, _administers(user, second), verified, second, until=user.guest_until)
+
+
+def has_second_factor(user: User) -> bool:
+    """Whether an app or a key is asked for when this person signs in."""
+    return bool(Authenticator.objects.filter(user=user, type__in=_SECOND_FACTORS).exists())
+
+
+def _administers(user: User, second: bool) -> bool:
+    """Whether a session of this person has an administrator's rights: not without the second factor demanded."""
+    return user.is_admin and (second or demand_of(settings.PACKHOUSE) is Demand.NOBODY)
 
 
 def _speaking(token: TokenFacts) -> Identity:
@@ -213,7 +225,7 @@ def still_valid(identity: Identity, now: datetime) -> Identity:
             raise _unknown()
         if user.guest_until is not None and user.has_ended(now):
             raise account_ended(user.username, user.guest_until, Kind.UNAUTHENTICATED)
-        return replace(identity, username=user.username, is_admin=user.is_admin)
+        return replace(identity, username=user.username, is_admin=_administers(user, has_second_factor(user)))
     token = credentials.by_digest(identity.digest)
     if token is None:
         raise _unknown()

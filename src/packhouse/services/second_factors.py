@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept of second factors beyond what allauth keeps: sealed recovery codes, counters of keys, a reset."""
+"""Second factors beyond what allauth does: sealed recovery codes, counters of keys, a reset, who needs one."""
 
 from __future__ import annotations
 
 import hmac
 import re
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import encrypt
 from django.conf import settings
 from django.db import transaction
 
-from packhouse.catalogue.models import User
-from packhouse.domain.second_factors import CODE_DIGITS
-from packhouse.services import sessions
+from packhouse.catalogue.models import Role, User
+from packhouse.domain.permissions import ProjectRole
+from packhouse.domain.second_factors import CODE_DIGITS, Demand, covers, demand_of
+from packhouse.errors import PackhouseError
+from packhouse.services import access, sessions
 from packhouse.services.journal import Actor, Clock, Entry, Fact, bump_access, record, take, write
 
 _SEALED, _COUNTER = "migrated_codes", "packhouse_counter"
@@ -93,4 +98,27 @@ def reset_factors(actor: Actor, user: User, reason: str, *, clock: Clock) -> lis
         record(moment, actor, [Entry(Fact.SECOND_FACTOR_RESET, detail=detail)])
         bump_access()
     sessions.end_others(user, None)
+    told = EmailAddress.objects.get_primary_email(user)
+    if told:
+        facts = {"reason": reason, "timestamp": clock()}
+        with suppress(PackhouseError):  # done all the same, and logged
+            get_adapter().send_mail("packhouse/email/second_factor_reset", told, facts)
     return kinds
+
+
+def is_wanting(user: User) -> bool:
+    """Whether a second factor is demanded of somebody who has none."""
+    demand = demand_of(settings.PACKHOUSE)
+    if demand is Demand.NOBODY or access.has_second_factor(user):
+        return False
+    owns = demand is Demand.OWNERS and Role.objects.filter(user=user, role=ProjectRole.OWNER).exists()
+    return covers(demand, admin=user.is_admin, owner=owns)
+
+
+def holds_back(user: User) -> bool:
+    """Whether everything but setting up a second factor waits for it.
+
+    An administrator of whom alone it is demanded goes on as anybody else does, without an administrator's rights
+    (`access.identity_of_user`).
+    """
+    return demand_of(settings.PACKHOUSE) is not Demand.ADMINISTRATORS and is_wanting(user)

@@ -33,6 +33,7 @@ from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import inviting, journal, people
 from packhouse.services.access import account_ended
 from packhouse.services.resources import now
+from packhouse.services.second_factors import is_wanting
 from packhouse.site import account_facts
 from packhouse.site.attempts import Attempt, mark_device
 from packhouse.site.passwords import too_long
@@ -228,6 +229,14 @@ class Adapter(DefaultAccountAdapter):
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """After a change of the password."""
         return reverse("manage-account")
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """After signing in on the way to nowhere else: who has to set up a second factor is led there."""
+        if isinstance(request.user, User) and is_wanting(request.user):
+            return reverse("mfa_index")
+        return str(super().get_login_redirect_url(request))
+
+    get_signup_redirect_url = get_login_redirect_url
 
     def get_email_verification_redirect_url(self, email_address: Any) -> str:
         """After a code was right."""

@@ -31,6 +31,10 @@ def _person(pattern: str, view: Any, name: str) -> URLPattern:
     return route(pattern, view, action=Action.ACCOUNT, name=name, methods=_FORM)
 
 
+def _setting_up(pattern: str, view: Any, name: str) -> URLPattern:
+    return route(pattern, view, action=Action.ACCOUNT, name=name, methods=_FORM, setting_up=True)
+
+
 account_routes: list[URLPattern] = [
     _anyone("account/register/", evenly(account.signup), "account_signup"),
     _anyone("account/login/", own.SignIn.as_view(), "account_login"),
@@ -43,13 +47,13 @@ account_routes: list[URLPattern] = [
     _anyone(
         "account/reset/<str:uidb36>/<str:key>/", account.password_reset_from_key, "account_reset_password_from_key"
     ),
-    _person("account/reauthenticate/", account.reauthenticate, "account_reauthenticate"),
+    _setting_up("account/reauthenticate/", account.reauthenticate, "account_reauthenticate"),
     # one's own account
-    _person("manage/account/", own.overview, "manage-account"),
-    _person("manage/account/email/", account.email, "account_email"),
-    _person("manage/account/password/", account.password_change, "account_change_password"),
-    _person("manage/account/password/set/", account.password_set, "account_set_password"),
-    _person("manage/account/sessions/", proved_lately(own.session_list), "manage-sessions"),
+    _setting_up("manage/account/", own.overview, "manage-account"),
+    _setting_up("manage/account/email/", account.email, "account_email"),
+    _setting_up("manage/account/password/", account.password_change, "account_change_password"),
+    _setting_up("manage/account/password/set/", account.password_set, "account_set_password"),
+    _setting_up("manage/account/sessions/", proved_lately(own.session_list), "manage-sessions"),
     _person("manage/account/token/", proved_lately(token_pages.token_list), "tokens"),
     _person("manage/account/token/delete/", token_pages.token_delete_all, "token-delete-all"),
     _person("manage/account/token/<int:token_id>/delete/", token_pages.token_delete, "token-delete"),
@@ -57,17 +61,17 @@ account_routes: list[URLPattern] = [
     # second factors
     _anyone("account/login/second-factor/", second.SecondStep.as_view(), "mfa_authenticate"),
     _anyone("account/login/passkey/", webauthn.login_webauthn, "mfa_login_webauthn"),
-    _person("account/two-factor/", factors.index, "mfa_index"),
-    _person("account/two-factor/confirm/", factors.reauthenticate, "mfa_reauthenticate"),
-    _person("account/two-factor/app/", totp.activate_totp, "mfa_activate_totp"),
-    _person("account/two-factor/app/remove/", totp.deactivate_totp, "mfa_deactivate_totp"),
-    _person("account/two-factor/codes/", second.RecoveryCodes.as_view(), "mfa_view_recovery_codes"),
-    _person("account/two-factor/codes/new/", recovery.generate_recovery_codes, "mfa_generate_recovery_codes"),
-    _person("account/two-factor/keys/", webauthn.list_webauthn, "mfa_list_webauthn"),
-    _person("account/two-factor/keys/add/", webauthn.add_webauthn, "mfa_add_webauthn"),
-    _person("account/two-factor/keys/confirm/", webauthn.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),
-    _person("account/two-factor/keys/<int:pk>/", webauthn.edit_webauthn, "mfa_edit_webauthn"),
-    _person("account/two-factor/keys/<int:pk>/remove/", webauthn.remove_webauthn, "mfa_remove_webauthn"),
+    _setting_up("account/two-factor/", second.Factors.as_view(), "mfa_index"),
+    _setting_up("account/two-factor/confirm/", factors.reauthenticate, "mfa_reauthenticate"),
+    _setting_up("account/two-factor/app/", totp.activate_totp, "mfa_activate_totp"),
+    _setting_up("account/two-factor/app/remove/", totp.deactivate_totp, "mfa_deactivate_totp"),
+    _setting_up("account/two-factor/codes/", second.RecoveryCodes.as_view(), "mfa_view_recovery_codes"),
+    _setting_up("account/two-factor/codes/new/", recovery.generate_recovery_codes, "mfa_generate_recovery_codes"),
+    _setting_up("account/two-factor/keys/", webauthn.list_webauthn, "mfa_list_webauthn"),
+    _setting_up("account/two-factor/keys/add/", webauthn.add_webauthn, "mfa_add_webauthn"),
+    _setting_up("account/two-factor/keys/confirm/", webauthn.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),
+    _setting_up("account/two-factor/keys/<int:pk>/", webauthn.edit_webauthn, "mfa_edit_webauthn"),
+    _setting_up("account/two-factor/keys/<int:pk>/remove/", webauthn.remove_webauthn, "mfa_remove_webauthn"),
     # invitations to register
     route("account/invitation/<str:secret>/", invited.follow, action=Action.ANYONE, name="invitation-link"),
     route("account/invitation/", invited.invitation, action=Action.ANYONE, name="invitation"),

@@ -14,10 +14,12 @@ from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, re_path
 
 from packhouse.domain.permissions import Action
 from packhouse.errors import Kind, refuse
+from packhouse.services.second_factors import holds_back, is_wanting
 from packhouse.web import errors
 
 View = Callable[..., HttpResponseBase]
@@ -36,34 +38,41 @@ def route(
     name: str | None = None,
     methods: tuple[str, ...] = ("GET", "HEAD"),
     regex: bool = False,
+    setting_up: bool = False,
     **kwargs: Any,
 ) -> URLPattern:
-    """One entry of the URL map: a pattern, its view, what it lets people do and by which methods."""
-    guarded = guard(view, action, methods)
+    """One entry of the URL map: a pattern, its view, what it lets people do and by which methods.
+
+    `setting_up`: a page that somebody may use who has to set up a second factor before anything else.
+    """
+    guarded = guard(view, action, methods, setting_up=setting_up)
     return (re_path if regex else path)(pattern, guarded, kwargs or None, name)
 
 
-def guard(view: View, action: Action, methods: tuple[str, ...]) -> View:
+def guard(view: View, action: Action, methods: tuple[str, ...], *, setting_up: bool = False) -> View:
     """Wrap a view so that methods and sessions are checked before it runs; the action is kept as an attribute."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in methods:
             return errors.not_allowed(request, methods)
-        refusal = _session_refusal(request, action)
+        refusal = _session_refusal(request, action, setting_up=setting_up)
         return refusal if refusal is not None else view(request, *args, **kwargs)
 
     guarded.action = action  # type: ignore[attr-defined]
+    guarded.setting_up = setting_up  # type: ignore[attr-defined]
     if SAFE_METHODS.issuperset(methods):  # a POST is answered 405 here, not 403 for a form without its secret
         guarded.csrf_exempt = True  # type: ignore[attr-defined]
     return guarded
 
 
-def _session_refusal(request: HttpRequest, action: Action) -> HttpResponseBase | None:
+def _session_refusal(request: HttpRequest, action: Action, *, setting_up: bool) -> HttpResponseBase | None:
     if action is not Action.ADMINISTER and action not in SESSION_ACTIONS:
         return None
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
     if action is Action.ADMINISTER and not request.user.is_admin:
         raise refuse(Kind.FORBIDDEN, "admin-only", "Only an administrator may see this page; sign in as one.")
+    if not setting_up and (action is Action.ADMINISTER or holds_back(request.user)) and is_wanting(request.user):
+        return redirect("mfa_index")
     return None

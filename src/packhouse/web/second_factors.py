@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.mfa.base.views import AuthenticateView
+from allauth.mfa.base.views import AuthenticateView, IndexView
 from allauth.mfa.internal.flows.trust import trust_browser
 from allauth.mfa.recovery_codes.views import ViewRecoveryCodesView
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from packhouse.services.second_factors import seal_codes
+from packhouse.services.second_factors import holds_back, is_wanting, seal_codes
 
 
 class SecondStep(AuthenticateView):  # type: ignore[misc]  # allauth's views have no types
@@ -32,6 +32,16 @@ class SecondStep(AuthenticateView):  # type: ignore[misc]  # allauth's views hav
         if self.request.POST.get("trust"):
             trust_browser(self.request, self.stage.login.user, response)
         return response
+
+
+class Factors(IndexView):  # type: ignore[misc]
+    """What one has of them; where one is demanded, that it is, and what waits for it."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """What the page says."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        user = self.request.user
+        return context | {"wanting": is_wanting(user), "held_back": holds_back(user)}
 
 
 class RecoveryCodes(ViewRecoveryCodesView):  # type: ignore[misc]
