@@ -312,6 +312,27 @@ def test_D7_core_metadata_are_read_out_of_a_few_bytes_of_the_wheel(main: Index, 
     assert resources.blobs.stat(row().sha256) is None
 
 
+def test_only_the_newest_wheels_are_looked_into_before_somebody_wants_them(
+    committed: None, main: Index, resources: Resources, source: Upstream
+):
+    from packhouse.services.pulled_files import bring, find_pulled
+
+    made = [make_wheel("tapes", f"{number}.0") for number in range(70)]
+    source.projects["tapes"].files[:] = [UpFile(filename, data) for filename, data in made]
+    files_of(resources)
+    complete(resources)
+    assert {name for name, file in files_of(resources).items() if not file["core-metadata"]} == {
+        f"tapes-{number}.0-py3-none-any.whl" for number in range(10)
+    }
+    old = row("tapes-3.0-py3-none-any.whl")
+    found = find_pulled(main, old.sha256, old.filename)
+    assert found is not None
+    bring(resources, found)
+    complete(resources)
+    assert files_of(resources)[old.filename]["core-metadata"]
+    assert metadata_of(resources, "tapes-2.0-py3-none-any.whl") == make_metadata("tapes", "2.0")
+
+
 def test_core_metadata_are_looked_for_at_once_when_somebody_asks_for_them(
     main: Index, resources: Resources, source: Upstream
 ):

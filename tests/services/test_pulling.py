@@ -227,9 +227,14 @@ def test_hostile_222_what_is_no_page_is_an_error_or_the_older_copy(
 def test_hostile_223_a_file_behind_another_host_is_left_out(
     main: Index, resources: Resources, source: Upstream, url: str
 ):
+    from packhouse.services.upstream_facts import facts_of
+
     change(source, url=url)
     assert read(resources)["files"] == []
     assert dropped() == 1
+    [left_out] = [value for key, value in facts_of("default") if key == "left out"]
+    host = url.partition("//")[2].partition("/")[0] if url.startswith(("http", "//")) else ""
+    assert left_out == "tapes: 1 files" + (f", some at hosts that its list lacks (--host): {host}" if host else "")
 
 
 def dropped() -> int:

@@ -15,6 +15,7 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sd
 from packaging.version import InvalidVersion
 
 from packhouse.domain.filenames import LONGEST_FILENAME
+from packhouse.domain.reach import Reach, host_of
 from packhouse.domain.simple_reader import ReadFile, ReadPage
 
 _LARGEST = 2**50  # bytes a file may be said to have
@@ -120,7 +121,7 @@ def parts_of(filename: str) -> tuple[str, str] | None:
     return None
 
 
-def hosts_named(files: Iterable[ReadFile], host_of: Callable[[str], str]) -> list[str]:
-    """The https hosts that a page's files name, most used first."""
-    counted = Counter(host_of(file.url) for file in files if file.url.startswith("https://"))
+def hosts_forbidden(files: Iterable[ReadFile], reach: Reach) -> list[str]:
+    """The hosts that a page's files name and its upstream may not lead to, most used first."""
+    counted = Counter(host_of(file.url) for file in files if not reach.leads_to(file.url))
     return [host for host, _ in counted.most_common() if host]

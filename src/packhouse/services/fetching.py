@@ -287,7 +287,7 @@ def mark_kept(resources: Resources, sha256: str, size: int) -> None:
     now = resources.clock().timestamp()
     with write():
         observing.size_known(sha256)
-        UpstreamFile.objects.filter(sha256=sha256).update(kept=True, kept_at=now, size=size)
+        UpstreamFile.objects.filter(sha256=sha256).update(kept=True, kept_at=now, size=size, wait_until=0)
 
 
 def fetch_metadata(resources: Resources, upstream: Upstream, file: UpstreamFile) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import logging
 import time
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from packhouse.catalogue.models.upstreams import UNPROVEN, WITHOUT_METADATA
 from packhouse.catalogue.pulled import newest_incomplete
 from packhouse.domain.archive_limits import BadArchive
 from packhouse.domain.glimpses import core_metadata_of
+from packhouse.domain.versions import sort_key
 from packhouse.errors import PackhouseError
 from packhouse.services import fetching, observing
 from packhouse.services.journal import write
@@ -37,6 +39,10 @@ RETRY = 300.0
 """Seconds until a wheel is looked into again in the background after the upstream failed."""
 WHOLE_ONLY = 3600.0
 """Seconds for which an upstream that answered a range with the whole file is asked for none in the background."""
+NEWEST = 60
+"""Wheels of a project that are looked into in the background, those of the newest versions."""
+LATER = 86_400.0
+"""Seconds until it is looked again which wheels those are."""
 WHOLE_SECONDS = 120.0
 """Seconds that somebody waits for a whole wheel to come."""
 
@@ -46,15 +52,32 @@ def fill_next(resources: Resources) -> bool:
     file = newest_incomplete(WITHOUT_METADATA & ~Q(sha256=""), resources.clock())
     if file is None:
         return False
+    if not goes_out(file.project.name) or not (file.kept or _is_new(file)):
+        _put_off_all(resources, file)
+        return True
     try:
-        if goes_out(file.project.name):
-            _fill(resources, file, whole=False)
-        else:
-            _put_off(resources, file, WHOLE_ONLY)
+        _fill(resources, file, whole=False)
     except (NoPartsError, UnreachableError, UnusableError, PackhouseError) as error:
         _log.info("no core metadata of %s yet: %s", file.filename, str(error) or type(error).__name__)
         _put_off(resources, file, WHOLE_ONLY if isinstance(error, NoPartsError) else RETRY)
     return True
+
+
+def _is_new(file: UpstreamFile) -> bool:
+    """Whether few wheels of the project are of newer versions."""
+    wheels = UpstreamFile.objects.filter(project_id=file.project_id, listed=True, filename__endswith=".whl")
+    newer = Counter(wheels.values_list("version", flat=True))
+    key = sort_key(file.version)
+    return sum(count for version, count in newer.items() if sort_key(version) > key) < NEWEST
+
+
+def _put_off_all(resources: Resources, file: UpstreamFile) -> None:
+    """Leave a file, and all of the project's versions that are no newer and not here, for a while."""
+    rows = UpstreamFile.objects.filter(WITHOUT_METADATA, project_id=file.project_id, kept=False)
+    until = resources.clock().timestamp() + LATER
+    with write():
+        rows.update(wait_until=until)
+        UpstreamFile.objects.filter(pk=file.pk).update(wait_until=until)
 
 
 def _put_off(resources: Resources, file: UpstreamFile, seconds: float) -> None:

@@ -6,6 +6,7 @@ The sha256 of a file is believed when it is first seen, and for ever: another on
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,7 +17,7 @@ import zstandard
 from packhouse.catalogue.composition import DEEPEST, INDEX, UPSTREAM
 from packhouse.catalogue.models import Index, Layer, Observation, Page, Upstream, UpstreamFile, UpstreamProject
 from packhouse.catalogue.pulled import is_ours
-from packhouse.domain.pulled import LONGEST_TEXT, PulledFile, believed
+from packhouse.domain.pulled import LONGEST_TEXT, PulledFile, believed, hosts_forbidden
 from packhouse.domain.simple_reader import ReadPage, read_project_page
 from packhouse.services import pages
 from packhouse.services.journal import Actor, Entry, Fact, last_serial, record, take, write
@@ -25,6 +26,8 @@ from packhouse.upstream.pages import FoundPage, NoPage, PageAnswer
 
 if TYPE_CHECKING:
     from packhouse.services.resources import Resources
+
+_log = logging.getLogger(__name__)
 
 PULLING = Actor(via="upstream")
 LEVEL = 10  # of zstd: pages are kept for ever
@@ -151,7 +154,11 @@ def _keep_page(resources: Resources, upstream: Upstream, name: str, found: Found
     page = read_project_page(found.body, found.content_type, found.url)
     if upstream.learns and any(file.url.startswith("https://") for file in page.files):
         upstream.hosts = learn_hosts(upstream, [file.url for file in page.files], clock=resources.clock)
-    files, dropped = believed(page, name, reach_of(upstream).leads_to)
+    reach = reach_of(upstream)
+    files, dropped = believed(page, name, reach.leads_to)
+    if page.files and not files:
+        hosts = ", ".join(hosts_forbidden(page.files, reach)[:3])
+        _log.warning("upstream %s: no file of %s is shown; hosts not on its list: %s", upstream.name, name, hosts)
     _write(resources, upstream, name, _Sight(found, digest, page, files, dropped, resources.clock()))
 
 

@@ -8,10 +8,15 @@ from datetime import UTC, datetime
 
 from django.db.models import Sum
 
-from packhouse.catalogue.models import Project, UpstreamFile, UpstreamProject
-from packhouse.services.upstreams import find_upstream, reserved_names
+from packhouse.catalogue.models import Observation, Project, Upstream, UpstreamFile, UpstreamProject
+from packhouse.catalogue.pulled import unpacked
+from packhouse.domain.pulled import hosts_forbidden
+from packhouse.domain.simple_reader import read_project_page
+from packhouse.services.upstreams import find_upstream, reach_of, reserved_names
 
 MOST_SHOWN = 50
+MOST_NAMED = 5
+"""Hosts named of a page whose files lie elsewhere."""
 
 
 def facts_of(name: str) -> Iterator[tuple[str, str]]:
@@ -38,7 +43,7 @@ def facts_of(name: str) -> Iterator[tuple[str, str]]:
     for project in projects.filter(gone=True).order_by("name")[:MOST_SHOWN]:
         yield "gone", project.name
     for project in projects.filter(dropped__gt=0).order_by("name")[:MOST_SHOWN]:
-        yield "left out", f"{project.name}: {project.dropped} files"
+        yield "left out", f"{project.name}: {project.dropped} files{_behind_others(upstream, project.name)}"
     listed = UpstreamFile.objects.filter(project__upstream=upstream, listed=True)
     waiting = listed.filter(sha256="", project__gone=False)
     for label, rows in (
@@ -55,6 +60,17 @@ def facts_of(name: str) -> Iterator[tuple[str, str]]:
         said = file.refused_sha256
         expected = file.other_digest if "=" in said else f"sha256={file.sha256}"
         yield "refused", f"{file.filename}: {said if '=' in said else f'sha256={said}'} instead of {expected}"
+
+
+def _behind_others(upstream: Upstream, name: str) -> str:
+    """The hosts on the newest page of a project that the upstream may not lead to."""
+    pages = Observation.objects.filter(upstream=upstream, project=name)
+    found = pages.order_by("-seen_at", "-pk").first()
+    if found is None:
+        return ""
+    page = read_project_page(unpacked(found), found.content_type, found.url)
+    hosts = hosts_forbidden(page.files, reach_of(upstream))[:MOST_NAMED]
+    return f", some at hosts that its list lacks (--host): {', '.join(hosts)}" if hosts else ""
 
 
 def _moment(seconds: float | None) -> str:
