@@ -18,6 +18,7 @@ import pytest
 
 from packhouse.config import Settings
 from tests.infra import databases
+from tests.infra.buckets import BucketServer, bucket_server
 from tests.infra.postgresql import Cluster
 from tests.infra.server import live, start_server
 
@@ -94,6 +95,21 @@ def postgresql() -> Iterator[Cluster]:
     finally:
         if databases.wanted() != "postgresql":
             databases.stop()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[BucketServer]:
+    """A real S3 server, of this process of the run."""
+    with bucket_server() as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(s3: BucketServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty bucket; the environment has its keys."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3.fresh()
 
 
 @pytest.fixture(scope="session")

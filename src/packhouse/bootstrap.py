@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, cast
 from packhouse.config import Settings
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services.resources import Resources
+from packhouse.storage.blobs import Blobs, Bucket, BucketBlobs, LocalBlobs
 from packhouse.storage.folders import sync_folder
 from packhouse.storage.incoming import Hook, no_hook
-from packhouse.storage.local_blobs import LocalBlobs
+from packhouse.storage.probing import demand_usable
 
 if TYPE_CHECKING:
     import socket
@@ -196,6 +197,8 @@ def prepare(settings: Settings) -> None:
             _log.error("the database was put back to an older state: at least %s serials are lost", lost)
     discard_foreign(settings.data)
     LocalBlobs(settings.blobs_folder).sweep()
+    if settings.has_bucket and settings.storage is not None:
+        _log.info("bucket %s: %s", settings.storage, demand_usable(settings.storage).sentence)
     close_databases()
 
 
@@ -290,7 +293,14 @@ def write_private(file: Path, text: str) -> None:
 def resources(settings: Settings, judge: Judge | None = None) -> Resources:
     """What services are given; a command that publishes nothing needs no judge."""
     hook = fault_points()
-    return Resources(settings, LocalBlobs(settings.blobs_folder, hook), cast("Judge", judge), hook=hook)
+    return Resources(settings, blobs_of(settings, hook), cast("Judge", judge), hook=hook)
+
+
+def blobs_of(settings: Settings, hook: Hook = no_hook) -> Blobs:
+    """Where the settings say that blobs live: a folder, or a bucket with copies in one."""
+    if settings.has_bucket and settings.storage is not None:
+        return BucketBlobs(Bucket(settings.storage), settings.blobs_folder, hook)
+    return LocalBlobs(settings.blobs_folder, hook)
 
 
 def fault_points() -> Hook:
@@ -339,6 +349,7 @@ def count_downloads(stock: Resources) -> DownloadCounts:
     """Begin to write down the downloads of this worker."""
     from django.db import connections
 
+    from packhouse.services import copies
     from packhouse.services.budget import touch
     from packhouse.services.downloads import keep
     from packhouse.site.download_counts import DownloadCounts
@@ -346,6 +357,7 @@ def count_downloads(stock: Resources) -> DownloadCounts:
     def carried(counted: Mapping[Key, int]) -> None:
         keep(counted)
         touch(stock, (key.filename for key in counted))
+        copies.touch(stock, (key.filename for key in counted))
 
     counts = DownloadCounts(stock.tally, carried, connections.close_all)
     counts.start()

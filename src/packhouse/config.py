@@ -30,7 +30,9 @@ class Settings:
 
     data: Path = field(default_factory=lambda: Path("data"))
     database: str | None = None  # sqlite:///... or postgresql://...; default: files in the data folder
-    storage: str | None = None  # file:///... ; default: <data>/blobs
+    storage: str | None = None  # file:///... or a bucket: s3://BUCKET/PREFIX, gs://, az:// ; default: <data>/blobs
+    storage_copies: int = 10 * 1024**3  # of a bucket's files kept on this machine
+    storage_redirect: int = 0  # seconds that a signed address of the bucket is good; 0: files come from here
     base_url: str | None = None  # public address, no slash at the end
     upstream: str = "auto"  # auto | none | URL
     registration: str | None = None  # open | invited | closed; default: open on loopback, else invited
@@ -61,10 +63,15 @@ class Settings:
 
     @property
     def blobs_folder(self) -> Path:
-        """The folder of the local blob store."""
-        if self.storage is None:
+        """The folder of the local blob store; with a bucket, that of the copies on this machine."""
+        if self.storage is None or self.has_bucket:
             return self.data / "blobs"
         return Path(self.storage.removeprefix("file://"))
+
+    @property
+    def has_bucket(self) -> bool:
+        """Whether files are kept in a bucket."""
+        return bool(self.storage and not self.storage.startswith("file://"))
 
     @property
     def catalogue_file(self) -> Path:
@@ -106,6 +113,8 @@ _NUMBERS = {
     "upstream_storage": (0, None),
     "max_file_size": (0, None),
     "max_project_size": (0, None),
+    "storage_copies": (0, None),
+    "storage_redirect": (0, 7 * 86_400),
     "page_max_age": (0, None),
     "cdn_max_age": (1, 86_400),
     "port": (0, 65535),
@@ -116,7 +125,10 @@ _SHAPES = {
     "upstream": (r"auto|none|https?://[^/\s]+(/\S*)?", "auto, none or an http(s) address"),
     "base_url": (r"https?://[^/?#@\s]+(/[^?#\s]*)?", "an http(s) address without query"),
     "database": (r"sqlite:///\S.*|postgres(ql)?://\S+", "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"),
-    "storage": (r"file:///\S.*", "file:///PATH; buckets are not in this version"),
+    "storage": (
+        r"file:///\S.*|(s3|gs|az)://[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?",
+        "file:///PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX",
+    ),
     "purge_header": (r"[A-Za-z0-9-]+: ?[\x21-\x7e]+(?: [\x21-\x7e]+)*", "NAME: VALUE, one header of printable ASCII"),
     "security_contact": (r"mailto:[^\s@]+@[^\s@]+|https://\S+", "mailto:ADDRESS or an https address"),
     "email": (r"smtps?://\S+", "smtp://USER:PASSWORD@HOST:PORT"),

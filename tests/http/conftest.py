@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of the contract tests: with the edge, the origin alone, behind nginx, Varnish, a node; two workers each.
+"""The servers of the contract tests: with the edge, the origin alone, behind nginx, Varnish, a node, a
+company's (PostgreSQL and a bucket); two workers each.
 
 Races are run on one more, whose one worker answers everything.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
 from tests.http.client import Site, sdist, wheel
+from tests.infra import databases
+from tests.infra.buckets import BucketServer
 from tests.infra.desk import Desk
 from tests.infra.server import finish, start, start_node
 from tests.infra.varnish import Front, behind_varnish
@@ -18,11 +22,21 @@ from tests.infra.varnish import Front, behind_varnish
 FILE_LIMIT = 3_000_000
 PROJECT_LIMIT = 5_000_000
 LIMITS = {"PACKHOUSE_MAX_FILE_SIZE": str(FILE_LIMIT), "PACKHOUSE_MAX_PROJECT_SIZE": str(PROJECT_LIMIT)}
-MODES = {"edge": "embedded", "origin": "none", "nginx": "nginx", "varnish": "embedded", "node": "embedded"}
+MODES = {
+    "edge": "embedded",
+    "origin": "none",
+    "nginx": "nginx",
+    "varnish": "embedded",
+    "node": "embedded",
+    "company": "embedded",
+}
 READING = {
     *("caching", "closed_index", "files", "html", "json", "metadata", "names", "negotiation", "status"),
 }
 """What is asked of a server behind Varnish, which keeps pages and files and passes on all else."""
+
+STORING = {*READING, *("downloads", "pull_through", "upload_files", "upload_hostile")}
+"""What is asked of a server on PostgreSQL whose files are in a bucket."""
 
 UPLOADS = {f"test_upload_{kind}" for kind in ("files", "form", "hostile", "metadata", "reasons")}
 """What a node passes on as it is: one file of tests of uploads (`test_upload_auth`) shows that it does."""
@@ -41,6 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _is_asked_elsewhere(item: pytest.Item) -> bool:
     if "[varnish" in item.name and item.path.stem.removeprefix("test_") not in READING:
         return True
+    if "[company" in item.name and item.path.stem.removeprefix("test_") not in STORING:
+        return True
     return item.get_closest_marker("once") is not None and "[edge" not in item.name
 
 
@@ -51,16 +67,24 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     data = tmp_path_factory.mktemp(mode) / "data"
     workers = "1" if mode == "single" else "2"
     options = ("--edge", MODES.get(mode, "embedded"), "--workers", workers)
+    extra = LIMITS | (_of_a_company(request) if mode == "company" else {})
     with behind_varnish() if mode == "varnish" else nullcontext(Front()) as front:
-        server = start(data, *options, *front.options, extra=LIMITS | front.extra)
+        server = start(data, *options, *front.options, extra=extra | front.extra)
         front.stand_before(server)
         node = start_node(server, "--workers", workers) if mode == "node" else None
-        desk = Desk(data)
+        desk = Desk(data, extra)
         yield Site(node or server, "edge" if mode == "single" else mode, desk)
         desk.close()
         for started in (node, server):
             if started is not None:
                 finish(started)
+
+
+def _of_a_company(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Facts in PostgreSQL, files in a bucket."""
+    s3: BucketServer = request.getfixturevalue("s3")
+    database = databases.cluster().create(f"company_{secrets.token_hex(4)}")
+    return s3.environment | {"PACKHOUSE_STORAGE": s3.fresh(), "PACKHOUSE_DATABASE": database}
 
 
 SHELF = "Shelf.Sample_Project"

@@ -11,6 +11,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.infra.server import environment
@@ -21,11 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 class Desk:
     """Runs commands on a data folder."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, extra: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.infra.desk"],
             cwd=ROOT,
-            env=environment({"PACKHOUSE_DATA": str(data)}),
+            env=environment({"PACKHOUSE_DATA": str(data), **(extra or {})}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -108,11 +108,11 @@ class Worker:
         followers: Sequence[Following],
         jobs: Sequence[Job],
         *,
-        advisory: int = _ADVISORY,
+        advisory: int | None = _ADVISORY,
         poll: float = POLL,
         unreachable: str = "a server elsewhere did not answer",
     ) -> None:
-        """`advisory` is the key of the lock in PostgreSQL, `poll` the seconds between two looks.
+        """`advisory` is the key of the lock in PostgreSQL (None: each machine has its worker), `poll` in seconds.
 
         `unreachable` is what the log says when somebody else's server is away.
         """
@@ -163,7 +163,7 @@ class Worker:
                 os.close(descriptor)
                 return False
             self._held = descriptor
-        return _alone_in_the_database(self._advisory)
+        return self._advisory is None or _alone_in_the_database(self._advisory)
 
     def release(self) -> None:
         """Let another work."""
@@ -202,7 +202,6 @@ def standard(resources: Resources) -> Worker:
     from packhouse.services import (
         budget,
         downloads,
-        fetching,
         guests,
         journal,
         maintenance,
@@ -214,8 +213,6 @@ def standard(resources: Resources) -> Worker:
     )
 
     jobs: tuple[Job, ...] = (
-        Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
-        Job("files begun and not gone on with", "*/10 * * * *", fetching.sweep),
         Job("what is kept of upstreams", "*/5 * * * *", budget.keep_within),
         Job("marks of changed pages", "* * * * *", maintenance.sweep_marks),
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
@@ -251,6 +248,18 @@ def completer(resources: Resources) -> Worker:
     return Worker(resources, lock, (Completing(resources),), (), advisory=_ADVISORY_COMPLETE, poll=COMPLETING_POLL)
 
 
+def housekeeper(resources: Resources) -> Worker:
+    """The worker that looks after this machine's folder alone: there is one on each that shares a database."""
+    from packhouse.services import copies, fetching
+
+    jobs = (
+        Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
+        Job("files begun and not gone on with", "*/10 * * * *", fetching.sweep),
+        Job("copies of a bucket's files", "*/5 * * * *", copies.keep_within),
+    )
+    return Worker(resources, resources.settings.data / "machine.lock", (), jobs, advisory=None, poll=IDLE)
+
+
 def purger(resources: Resources, purging: Purging) -> Worker:
     """The worker that has the caches in front purged: one that doesn't answer holds up nothing else."""
     from packhouse.services import journal
@@ -276,6 +285,7 @@ def start(resources: Resources) -> threading.Event:
     workers = {
         "jobs": standard(resources),
         "scrub": scrubber(resources),
+        "machine": housekeeper(resources),
         "mail": mailer(resources),
         "complete": completer(resources),
     }

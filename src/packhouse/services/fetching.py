@@ -78,16 +78,10 @@ def fetch(resources: Resources, wanted: Wanted) -> Growing | None:
     if leads:
         door = resources.doors.to(wanted.upstream, resources.settings.outbound_allow)
         _fetchers.submit(_run, resources, door, wanted, growing)
-    growing.begun.wait(BEGIN_SECONDS)
-    if growing.size is not None and growing.size <= SMALL:
-        growing.over.wait(BEGIN_SECONDS)
-    if growing.error is not None:
-        raise growing.error
-    if growing.whole:
-        return None
-    if not growing.begun.is_set() or (growing.size or 0) <= SMALL:
+    whole = growing.wait(SMALL, BEGIN_SECONDS)
+    if whole is None:
         raise upstream_error(wanted.upstream, repr(wanted.filename), "it took too long")
-    return growing
+    return None if whole else growing
 
 
 def _partial(resources: Resources, sha256: str) -> Path:

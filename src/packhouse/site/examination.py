@@ -21,6 +21,7 @@ from packhouse.config import Settings
 from packhouse.errors import PackhouseError
 from packhouse.site.folder import lock_holder
 from packhouse.storage import sqlite
+from packhouse.storage.probing import probe
 
 LOW_DISK = 1024**3
 LEAST_DISK = 64 * 1024**2
@@ -120,6 +121,12 @@ def _durable_writes(settings: Settings) -> Findings:
     took = time.perf_counter() - begun
     grade = Grade.WARN if took > SLOW_FSYNC else Grade.OK
     yield Finding(grade, f"a small durable write takes {took * 1000:.1f} ms in {folder}")
+
+
+def _bucket(settings: Settings) -> Findings:
+    if settings.has_bucket and settings.storage is not None:
+        found = probe(settings.storage)
+        yield Finding(Grade.FAIL if found.failure else Grade.OK, f"bucket {settings.storage}: {found.sentence}")
 
 
 def _descriptors(settings: Settings) -> Findings:
@@ -228,6 +235,7 @@ CHECKS: tuple[Check, ...] = (
     _folder,
     _disk,
     _durable_writes,
+    _bucket,
     _descriptors,
     _server,
     _databases,

@@ -7,11 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from packhouse.storage.bucket_blobs import BucketBlobs
+from packhouse.storage.buckets import Bucket, is_bucket
 from packhouse.storage.incoming import Digests, Incoming
 from packhouse.storage.local_blobs import LocalBlobs, is_sha256
 from packhouse.storage.memory_blobs import MemoryBlobs
 
-__all__ = ["Blobs", "Digests", "Incoming", "LocalBlobs", "MemoryBlobs", "is_sha256"]
+__all__ = [
+    "Blobs",
+    "Bucket",
+    "BucketBlobs",
+    "Digests",
+    "Incoming",
+    "LocalBlobs",
+    "MemoryBlobs",
+    "is_bucket",
+    "is_sha256",
+]
 
 
 class Blobs(Protocol):
@@ -20,6 +32,10 @@ class Blobs(Protocol):
     A store without space raises PackhouseError (FULL), one that fails otherwise UNAVAILABLE. Safe to use from
     many threads and processes at once.
     """
+
+    @property
+    def near(self) -> Blobs:
+        """The store that is sent from: this one, or for a bucket its copies on this machine, which may lack any."""
 
     def incoming(self) -> Incoming:
         """Begin to receive a file; its `keep` stores it, its `discard` forgets it."""

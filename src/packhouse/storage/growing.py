@@ -47,6 +47,20 @@ class Growing:
         self.over.set()
         self.begun.set()
 
+    def wait(self, small: int, seconds: float) -> bool | None:
+        """Wait until it is whole (True) or, of more bytes than `small`, has begun (False); None: it took too long.
+
+        Raises what went wrong when it will not come.
+        """
+        self.begun.wait(seconds)
+        if self.size is not None and self.size <= small:
+            self.over.wait(seconds)
+        if self.error is not None:
+            raise self.error
+        if self.whole:
+            return True
+        return False if self.begun.is_set() and (self.size or 0) > small else None
+
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` up to, not including, `end`, as they come; cut short when they don't."""
         reader = self.reader()

@@ -43,11 +43,16 @@ class LocalBlobs:
         # Folders whose entry in their parent is known to be durable: at most 65,793.
         self._durable: set[Path] = set()
 
+    @property
+    def near(self) -> LocalBlobs:
+        """See `Blobs.near`: the store itself."""
+        return self
+
     def incoming(self) -> Incoming:
         """See `Blobs.incoming`."""
         with blob_errors("making the folder of temporary files"):
             self._temporary.mkdir(parents=True, exist_ok=True)
-        return Incoming(self._temporary, self._place, self._hook)
+        return Incoming(self._temporary, self.place, self._hook)
 
     def prepare(self, sha256: str) -> None:
         """See `Blobs.prepare`: the folder, and each entry that leads to it."""
@@ -141,8 +146,8 @@ class LocalBlobs:
         """See `Blobs.sweep`."""
         return sweep(self._temporary)
 
-    def _place(self, incoming: Incoming, sha256: str) -> None:
-        """Make the received bytes durable, then their name."""
+    def place(self, incoming: Incoming, sha256: str) -> None:
+        """Make the received bytes durable, then their name; they stay under the temporary name too."""
         incoming.sync()
         target = self.path(sha256)
         with blob_errors("putting a file in its place"):

@@ -23,6 +23,11 @@ class MemoryBlobs:
         self._hook = hook
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
+    @property
+    def near(self) -> MemoryBlobs:
+        """See `Blobs.near`: the store itself."""
+        return self
+
     def incoming(self) -> Incoming:
         """See `Blobs.incoming`."""
         return Incoming(self._folder, self._place, self._hook)

@@ -7,6 +7,7 @@ without one the bytes, or the range asked for, are streamed from here.
 
 from __future__ import annotations
 
+import math
 import time
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -15,11 +16,10 @@ from packhouse.domain.headers import Headers, file_headers, of_the_past, preflig
 from packhouse.domain.offers import FileAnswer, FileOffer, answer_file
 from packhouse.domain.permissions import IndexRight, ReadMode
 from packhouse.errors import Kind, PackhouseError
-from packhouse.services import access, files, pulled_files
+from packhouse.services import access, copies, files, pulled_files
 from packhouse.services.files import OfferedFile, published
 from packhouse.services.journal import Past
 from packhouse.services.keeping import is_whole
-from packhouse.services.pulled_files import Source
 from packhouse.storage.growing import Growing
 from packhouse.storage.tally import is_download
 from packhouse.web import resources
@@ -50,12 +50,16 @@ def send(
         if request.method == "HEAD" and not metadata and resources.get().blobs.stat(found.sha256) is None:
             return _cold_head(request, found, right, past)
         growing = pulled_files.bring(resources.get(), found.pulled, metadata=metadata)
+    if growing is None and resources.get().settings.has_bucket:
+        elsewhere, growing = _near(request, found, right, metadata=metadata, past=past)
+        if elsewhere is not None:
+            return elsewhere
     offer = _offer(found, right, size=None if growing is None else growing.size, metadata=metadata, past=past)
     if offer is None:
         return _damaged()
     comes_to_node = growing is not None and NODE in request.headers  # which reads what is whole, and passes this on
     if takes_files(request) and not comes_to_node:
-        return _hand_off(request, offer, right.name, found.pulled)
+        return _hand_off(request, offer, right.name, _until(found))
     answer = answer_file(offer, request.method or "GET", lower_headers(request), now=time.time())
     response = _stream(offer, answer) if growing is None else _follow(growing, answer)
     if is_download(request.method or "", filename, response.status_code, answer.start):
@@ -127,7 +131,7 @@ def _offer(
 
 def _metadata_size(sha256: str) -> int | None:
     """The size of core metadata, which no row holds; None when the blob is not what it should be."""
-    blobs = resources.get().blobs
+    blobs = resources.get().blobs.near
     return blobs.stat(sha256) if is_whole(blobs, sha256) else None
 
 
@@ -135,8 +139,45 @@ def _file_size(found: OfferedFile) -> int | None:
     return found.size if found.size is not None else resources.get().blobs.stat(found.sha256)
 
 
-def _hand_off(request: HttpRequest, offer: FileOffer, index: str, source: Source | None) -> HttpResponse:
-    pulled = () if source is None else (("x-packhouse-pulled", str(source.fresh_until)),)
+def _until(found: OfferedFile) -> float | None:
+    """Until when (unix seconds) an edge need not ask again about a file that may be gone here; None: it stays."""
+    if found.pulled is not None:
+        return found.pulled.fresh_until
+    return math.inf if resources.get().settings.has_bucket else None
+
+
+def _near(
+    request: HttpRequest, found: OfferedFile, right: IndexRight, *, metadata: bool, past: Past | None
+) -> tuple[HttpResponseBase | None, Growing | None]:
+    """With a bucket: the answer that needs no bytes from here, or the file on its way to this machine."""
+    stock = resources.get()
+    sha256 = found.metadata_sha256 or "" if metadata else found.sha256
+    size = None if metadata else _file_size(found)
+    if size is None or size <= SMALL:
+        return None, copies.bring(stock, sha256)
+    if not stock.settings.storage_redirect and stock.blobs.near.stat(sha256) is not None:
+        return None, None
+    if request.method == "HEAD":
+        offer = _offer(found, right, size=size, metadata=False, past=past)
+        answer = None if offer is None else answer_file(offer, "HEAD", lower_headers(request), now=time.time())
+        return (_damaged() if answer is None else make(answer.status, answer.headers)), None
+    if stock.settings.storage_redirect:
+        return _redirect(request, found, right), None
+    return None, copies.bring(stock, sha256)
+
+
+def _redirect(request: HttpRequest, found: OfferedFile, right: IndexRight) -> HttpResponseBase:
+    """To a signed address of the bucket, which nobody may keep."""
+    stock = resources.get()
+    location = copies.signed(stock, found.sha256)
+    stock.tally.count(right.name, found.filename, request.headers.get("User-Agent", ""))
+    response = HttpResponse(status=302, headers={"Location": location, "Cache-Control": "no-store"})
+    del response["Content-Type"]
+    return response
+
+
+def _hand_off(request: HttpRequest, offer: FileOffer, index: str, until: float | None) -> HttpResponse:
+    pulled = () if until is None else (("x-packhouse-pulled", str(until)),)
     headers: Headers = (
         *offer.headers,
         *pulled,
@@ -157,7 +198,7 @@ def _damaged() -> HttpResponse:
 def _stream(offer: FileOffer, answer: FileAnswer) -> HttpResponseBase:
     if answer.status in {304, 416}:
         return make(answer.status, answer.headers)
-    blobs = resources.get().blobs
+    blobs = resources.get().blobs.near
     if blobs.stat(offer.blob) != offer.size or (offer.size <= SMALL and not is_whole(blobs, offer.blob)):
         return _damaged()
     if answer.start == answer.end:  # HEAD
