@@ -20,7 +20,6 @@ from packhouse.services import copies
 from packhouse.services.resources import Resources, now
 from packhouse.storage.blobs import Bucket, BucketBlobs
 
-
 pytestmark = pytest.mark.slow
 
 LARGE = os.urandom(3_000_000)
