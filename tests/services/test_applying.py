@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.infra.clock import TickingClock
 
@@ -132,3 +134,132 @@ def test_a_plan_that_is_no_longer_true_is_not_applied(main: Index, alice: User, 
     with pytest.raises(PackhouseError) as caught:
         applying.apply(access.identity_of_user(alice), wanted, lines(text, clock), clock=clock)
     assert caught.value.kind is Kind.FORBIDDEN
+
+
+UPSTREAMS = """
+[names]
+reserved = ["Acme-*", "secret.tool"]
+permitted = ["Tapes"]
+
+[upstream.mirror]
+url = "https://index.example/simple"
+mode = "strict"
+hosts = ["files.example"]
+ttl = 60
+negative_ttl = 5
+username = "ci"
+password = { env = "MIRROR" }
+
+[index.prod]
+layers = ["own", "upstream:mirror"]
+"""
+ENVIRONMENT = {"MIRROR": "p:w/ 1\n"}
+
+
+def declared(text: str, clock: TickingClock) -> list[str]:
+    """Apply; the lines of the plan."""
+    wanted = applying.read_file(text, ENVIRONMENT)
+    agreed = [step.line for step in applying.plan(wanted, clock)]
+    assert applying.apply(COMMAND, wanted, agreed, clock=clock) == len(agreed)
+    return agreed
+
+
+def test_upstreams_and_names_are_declared_and_the_second_time_nothing_changes(main: Index, clock: TickingClock) -> None:
+    from packhouse.services import upstreams
+
+    assert declared(UPSTREAMS, clock) == [
+        "reserved names none -> acme-*, secret-tool",
+        "permit the name tapes",
+        (
+            "make the upstream mirror: https://index.example/simple/, mode strict, hosts files.example, ttl 60,"
+            " negative_ttl 5, signs in as ci with the password of env MIRROR"
+        ),
+        "make the index prod (public), made of own, upstream:mirror",
+    ]
+    made = upstreams.find_upstream("mirror")
+    assert (made.mode, made.hosts, made.ttl, made.negative_ttl) == ("strict", ["files.example"], 60, 5)
+    assert upstreams.reach_of(made).authorization == "Basic Y2k6cDp3LyAx"  # ci:p:w/ 1
+    told = str(list(JournalEntry.objects.values_list("detail", flat=True)))
+    assert "p:w" not in told + made.secret
+    assert "Y2k6" not in told + made.secret
+    serial = last_serial()
+    assert (declared(UPSTREAMS, clock), last_serial()) == ([], serial)
+
+
+def test_what_differs_of_an_upstream_is_changed_and_the_rest_stays(main: Index, clock: TickingClock) -> None:
+    from packhouse.services import upstreams
+
+    declared(UPSTREAMS, clock)
+    changed = "[upstream.mirror]\nttl = 90\nhosts = []\n[names]\npermitted = []"
+    assert declared(changed, clock) == [
+        "permit the name tapes no more",
+        "upstream mirror: hosts files.example -> none",
+        "upstream mirror: ttl 60 -> 90",
+    ]
+    assert upstreams.reserved_names() == ("acme-*", "secret-tool")
+    assert upstreams.reach_of(upstreams.find_upstream("mirror")).authorization
+    ENVIRONMENT["MIRROR"] = "another"
+    try:
+        again = '[upstream.mirror]\nusername = "ci"\npassword = { env = "MIRROR" }'
+        assert declared(again, clock) == ["upstream mirror: signs in as ci with the password of env MIRROR"]
+        assert declared(again, clock) == []
+    finally:
+        ENVIRONMENT["MIRROR"] = "p:w/ 1\n"
+    moved = '[upstream.mirror]\nurl = "https://other.example/simple/"\nhosts = ["files.other"]'
+    assert declared(moved, clock)[0] == (
+        "upstream mirror: address https://index.example/simple/ -> https://other.example/simple/, and is sent no"
+        " credentials any more"
+    )
+    found = upstreams.find_upstream("mirror")
+    assert (upstreams.reach_of(found).authorization, found.hosts, found.mode) == ("", ["files.other"], "strict")
+    assert declared('[upstream.mirror]\nusername = ""', clock) == []
+
+
+def test_a_password_may_be_in_a_file(main: Index, clock: TickingClock, tmp_path: Path) -> None:
+    from packhouse.services import upstreams
+
+    (tmp_path / "secret").write_text("otter\n", encoding="utf-8")
+    text = f'[upstream.m]\nurl = "https://a.example/"\nusername = "ci"\npassword = {{ file = "{tmp_path}/secret" }}'
+    assert "otter" not in str(declared(text, clock))
+    assert upstreams.reach_of(upstreams.find_upstream("m")).authorization == "Basic Y2k6b3R0ZXI="
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('url = "https://ci:secret@a.example/"', "has credentials in it"),
+        ('url = "ftp://a.example/"', "no address of an index"),
+        ("url = 3", "url is no text"),
+        ('mode = "loose"', "expected fallback, strict, offline"),
+        ("ttl = -1", "no number of seconds"),
+        ("ttl = true", "no number of seconds"),
+        ('hosts = ["a b"]', "is no host"),
+        ('colour = "red"', "'colour'"),
+        ('username = "ci"', "together"),
+        ('username = "ci"\npassword = "clear"', "together"),
+        ('username = "ci"\npassword = { vault = "x" }', "expected env or file"),
+        ('username = "ci"\npassword = { env = "NOT_THERE" }', "the environment variable 'NOT_THERE', which holds none"),
+        ('username = "ci"\npassword = { file = "/no/such/file" }', "can't be read"),
+    ],
+)
+def test_an_upstream_that_can_not_be_read_is_refused_without_its_secrets(text: str, words: str) -> None:
+    with pytest.raises(PackhouseError) as caught:
+        applying.read_file(f"[upstream.mirror]\n{text}", ENVIRONMENT)
+    assert caught.value.kind is Kind.INVALID
+    assert words in caught.value.message
+    assert "secret@" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text", ["names = 1", "[names]\nred = []", '[names]\npermitted = ["a b"]', '[names]\nreserved = ["*"]']
+)
+def test_names_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(PackhouseError) as caught:
+        applying.read_file(text)
+    assert caught.value.kind is Kind.INVALID
+
+
+def test_an_upstream_without_an_address_is_refused_in_the_plan(main: Index, clock: TickingClock) -> None:
+    with pytest.raises(PackhouseError) as caught:
+        applying.plan(applying.read_file("[upstream.mirror]\nttl = 1"), clock)
+    assert caught.value.code == "declaration-invalid"

@@ -377,3 +377,59 @@ def test_a_promoted_name_shows_in_the_documents_too(stages: Press, main: Index, 
     assert [release.version for release in serving.served(found, clock()).facts.releases] == ["1.0"]
     past = queries.answering("prod", "foo", AsOf(main.created_serial + 5, clock()))
     assert past is None or past.index != "prod"
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "code"),
+    [
+        ("profile", "strict", "local-version"),
+        ("allow_unknown_classifiers", "no", "classifier-unknown"),
+        ("allow_odd_urls", "no", "url-invalid"),
+        ("allow_local_versions", "no", "local-version"),
+        ("max_file_size", "100", "file-too-large"),
+        ("max_project_size", "100", "project-too-large"),
+        ("longest_name", "2", "name-too-long"),
+        ("prohibited_names", "odd", "name-prohibited"),
+    ],
+)
+def test_promotion_asks_the_upload_profile_of_the_target(
+    stages: Press, clock: TickingClock, rule: str, value: str, code: str
+) -> None:
+    told = {"Classifier": "Made :: Up", "Home-page": "gopher://example.org"}
+    stages.wheel("odd", "1.0+local", **told)
+    index_rules.change_rule(COMMAND, "prod", rule, value, clock=clock)
+    before = JournalEntry.objects.count()
+    with pytest.raises(PackhouseError) as caught:
+        promoting.promote(COMMAND, "odd", "1.0+local", "main", "prod", clock=clock)
+    assert caught.value.kind is Kind.INVALID
+    assert code in {fault.code for fault in caught.value.faults}
+    assert caught.value.message.startswith("The index 'prod' (profile ")
+    assert JournalEntry.objects.count() == before
+    index_rules.change_rule(COMMAND, "prod", rule, "default", clock=clock)
+    done = promoting.promote(COMMAND, "odd", "1.0+local", "main", "prod", clock=clock)
+    index_rules.change_rule(COMMAND, "prod", rule, value, clock=clock)
+    assert promoting.undo(COMMAND, done.serial, clock=clock) == list(done.filenames)  # whatever the rules say now
+
+
+def test_promotion_asks_what_was_remarked_about_the_archive_and_what_a_person_has(
+    stages: Press, alice: User, clock: TickingClock
+) -> None:
+    file = File.objects.get(filename="foo-1.0-py3-none-any.whl")
+    file.warnings = [{"code": "startup-code", "message": "'x.pth' is run at every start.", "field": "content"}]
+    file.save()
+    index_rules.change_rule(COMMAND, "prod", "allow_startup_code", "no", clock=clock)
+    with pytest.raises(PackhouseError) as caught:
+        promoting.promote(COMMAND, "foo", "1.0", "main", "prod", clock=clock)
+    assert [fault.code for fault in caught.value.faults] == ["startup-code"]
+    index_rules.change_rule(COMMAND, "prod", "allow_startup_code", "default", clock=clock)
+    index_rules.change_rule(COMMAND, "prod", "needs_two_factor", "yes", clock=clock)
+    with pytest.raises(PackhouseError) as caught:
+        promoting.promote(access.identity_of_user(alice), "foo", "1.0", "main", "prod", clock=clock)
+    assert (caught.value.kind, caught.value.code) == (Kind.FORBIDDEN, "two-factor-missing")
+    assert promoting.promote(COMMAND, "foo", "1.0", "main", "prod", clock=clock).serial
+    index_rules.change_rule(COMMAND, "prod", "closes_after_days", "14", clock=clock)
+    clock.move(days=15)
+    stages.wheel("foo", "1.0", tags="py2-none-any")
+    with pytest.raises(PackhouseError) as caught:
+        promoting.promote(COMMAND, "foo", "1.0", "main", "prod", clock=clock)
+    assert [fault.code for fault in caught.value.faults] == ["release-closed"]

@@ -16,6 +16,8 @@ from tests.infra.publishing import Press, make_resources
 from tests.infra.upstreams import UpFile, Upstream, status, upstream
 
 if TYPE_CHECKING:
+    from tests.infra.accounts import Browser
+
     from packhouse.services.resources import Resources
 
 OLD = "2024-05-06T07:08:09.123456Z"
@@ -214,3 +216,83 @@ def test_hostile_230_explain_names_quarantine_for_each_file(house: Resources, so
     assert [(ground.rule, ground.until) for ground in ours.grounds] == [("quarantine", None)]
     assert ours.grounds[0].since is not None
     assert "the status is changed" in text("/project/ours/explain/")
+
+
+@pytest.fixture
+def admin(browser: Browser, house: Resources) -> Browser:
+    """The browser of alice, an administrator, who gave her password just now."""
+    from tests.infra.accounts import make_user
+
+    make_user(admin=True)
+    browser.sign_in()
+    browser.reauthenticate()
+    return browser
+
+
+def test_administrators_see_upstreams_and_reserve_permit_and_withdraw_names(
+    admin: Browser, house: Resources, source: Upstream
+) -> None:
+    from packhouse.catalogue.models import JournalEntry
+    from packhouse.services.upstreams import permitted_names, reserved_names
+
+    def said() -> str:
+        return str(admin.get("/admin/upstreams/").content.decode())
+
+    get("/project/tapes/?ask")
+    assert source.url in said()
+    assert "None is known." in said()
+    admin.post("/admin/upstreams/", action="reserve", names="Acme-*, secret.tool\nother")
+    assert reserved_names() == ("acme-*", "other", "secret-tool")
+    assert "Reserved: acme-*, other, secret-tool" in said()
+    assert (
+        "is neither a name nor a prefix"
+        in admin.post("/admin/upstreams/", action="reserve", names="*").content.decode()
+    )
+    admin.post("/admin/upstreams/", action="reserve", names="")
+    assert reserved_names() == ()
+    admin.post("/admin/upstreams/", action="permit", name="Tapes")
+    assert permitted_names() == ["tapes"]
+    assert "not used yet" in said()
+    assert "is not a project name" in admin.post("/admin/upstreams/", action="permit", name="a b").content.decode()
+    from tests.web.test_index_pages import press
+
+    press(house).wheel("tapes", "99.0")
+    page = said()
+    assert "published here" in page
+    assert 'href="/project/tapes/explain/"' in page.partition('id="clashes"')[2]
+    admin.post("/admin/upstreams/", action="withdraw", name="tapes")
+    assert permitted_names() == []
+    assert "is not permitted" in str(
+        admin.get(admin.post("/admin/upstreams/", action="withdraw", name="tapes")["Location"]).content.decode()
+    )
+    assert "no action" in str(
+        admin.get(admin.post("/admin/upstreams/", action="explode", name="tapes")["Location"]).content.decode()
+    )
+    kinds = JournalEntry.objects.filter(actor="alice", via="web").values_list("kind", flat=True)
+    assert list(kinds.exclude(kind__in=["project created", "role added", "release new", "file added"])) == [
+        "index rule set",
+        "index rule set",
+        "upstream name permitted",
+        "upstream permit ended",
+    ]
+
+
+def test_hostile_235_publishing_a_name_of_the_upstreams_needs_the_permit(house: Resources, source: Upstream) -> None:
+    from tests.infra.accounts import make_user
+    from tests.web.test_index_pages import press
+
+    from packhouse.errors import PackhouseError
+    from packhouse.services import upstreams
+    from packhouse.services.journal import COMMAND
+
+    make_user()
+    get("/project/tapes/?ask")
+    upstreams.permit(COMMAND, "tapes", clock=house.clock)
+    upstreams.end_permit(COMMAND, "tapes", clock=house.clock)
+    with pytest.raises(PackhouseError) as caught:
+        press(house).wheel("tapes", "99.0")
+    assert caught.value.code == "name-upstream"
+    upstreams.permit(COMMAND, "tapes", clock=house.clock)
+    press(house).wheel("tapes", "99.0")
+    assert "99.0" in text("/project/tapes/")
+    assert "77.3" not in text("/project/tapes/")

@@ -18,7 +18,7 @@ from packhouse.errors import Kind, refuse
 @click.option("--yes", is_flag=True, help="Apply without asking.")
 @data_option
 def apply(file: IO[str], only_plan: bool, yes: bool, data: str | None) -> None:
-    """Make the indexes what FILE (TOML, - for standard input) declares: readers, layers, rules.
+    """Make indexes, upstreams and names what FILE (TOML, - for standard input) declares.
 
     Shows a plan first. All of it is done in one transaction, or nothing; applied twice, the second time changes
     nothing. Exit status 0: it is as declared; 1: --plan found differences; 2: refused, nothing was changed.

@@ -90,8 +90,9 @@ def reserve(names: tuple[str, ...], data: str | None) -> None:
 
 @upstream.command()
 @click.argument("name")
+@click.option("--end", is_flag=True, help="Take it back; what was published stays.")
 @data_option
-def permit(name: str, data: str | None) -> None:
+def permit(name: str, end: bool, data: str | None) -> None:
     """Let the project NAME be published here although an upstream has it."""
     from packhouse import bootstrap, config
 
@@ -100,8 +101,26 @@ def permit(name: str, data: str | None) -> None:
     from packhouse.services.journal import COMMAND
     from packhouse.services.resources import now
 
+    if end:
+        upstreams.end_permit(COMMAND, name, clock=now)
+        click.echo(f"{name} is no longer permitted.")
+        return
     upstreams.permit(COMMAND, name, clock=now)
     click.echo(f"{name} may be published here; from then on no upstream answers for it.")
+
+
+@upstream.command()
+@data_option
+def permits(data: str | None) -> None:
+    """List the names that are permitted: name, since when, by whom, and whether it is published, separated by tabs."""
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services.upstream_facts import permits as found
+
+    for one in found():
+        used = "published here" if one.used else "not used yet"
+        click.echo(f"{one.name}\t{one.at:%Y-%m-%d}\t{one.by or '-'}\t{used}")
 
 
 @upstream.command()

@@ -1,27 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Indexes as a file declares them: a plan of what differs, and the doing of it in one transaction.
+"""Indexes, upstreams and names as a file declares them: a plan of what differs, and the doing of it in one transaction.
 
-Only what the file names is changed: an index, a key or a rule that it leaves out stays as it is.
+Only what the file names is changed: an index, an upstream, a key or a rule that it leaves out stays as it is.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from packhouse.domain.permissions import Identity, ReadMode
 from packhouse.domain.rules import DEFAULT, SERVING_RULES, read_rule, serving_value, spoken
 from packhouse.domain.wording import shown
-from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.errors import Kind, refuse
 from packhouse.services import indexes
 from packhouse.services.administering import as_administrator
+from packhouse.services.declared_upstreams import (
+    WantedNames,
+    WantedUpstream,
+    plan_names,
+    plan_upstream,
+    read_names,
+    read_upstream,
+)
+from packhouse.services.declaring import Step, texts, wrong
 from packhouse.services.indexes import LayerSpec
 from packhouse.services.journal import Actor, Clock
 from packhouse.services.people import find_user
 
 KEYS = frozenset({"read", "layers", "readers", "rules"})
+TABLES = frozenset({"index", "upstream", "names"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,54 +47,57 @@ class WantedIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One change: a line that says it, and what does it."""
+class Declaration:
+    """What a file declares."""
 
-    line: str
-    act: Callable[[Actor], object]
+    indexes: tuple[WantedIndex, ...] = ()
+    upstreams: tuple[WantedUpstream, ...] = ()
+    names: WantedNames = field(default_factory=WantedNames)
 
 
-def read_file(text: str) -> list[WantedIndex]:
+def read_file(text: str, environ: Mapping[str, str] = os.environ) -> Declaration:
     """Read a declaration (TOML). Raises INVALID (`declaration-invalid`), naming table and key."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _wrong(f"it is no TOML: {error}") from error
-    unknown = sorted(data.keys() - {"index"})
+        raise wrong(f"it is no TOML: {error}") from error
+    unknown = sorted(data.keys() - TABLES)
     if unknown:
-        raise _wrong(f"it has {shown(unknown[0])}, where only tables [index.NAME] can be")
-    tables = data.get("index", {})
+        raise wrong(f"it has {shown(unknown[0])}, where only tables [index.NAME], [upstream.NAME] and [names] can be")
+    return Declaration(
+        tuple(_wanted(name, table) for name, table in _tables(data, "index")),
+        tuple(read_upstream(name, table, environ) for name, table in _tables(data, "upstream")),
+        read_names(data.get("names", {})),
+    )
+
+
+def _tables(data: dict[str, Any], kind: str) -> list[tuple[str, dict[str, Any]]]:
+    tables = data.get(kind, {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise _wrong("[index] holds something else than tables [index.NAME]")
-    return [_wanted(name, table) for name, table in tables.items()]
+        raise wrong(f"[{kind}] holds something else than tables [{kind}.NAME]")
+    return list(tables.items())
 
 
 def _wanted(name: str, table: dict[str, Any]) -> WantedIndex:
     where = f"[index.{name}]"
     unknown = sorted(table.keys() - KEYS)
     if unknown:
-        raise _wrong(f"{where} has {shown(unknown[0])}; expected {', '.join(sorted(KEYS))}")
+        raise wrong(f"{where} has {shown(unknown[0])}; expected {', '.join(sorted(KEYS))}")
     read, layers, readers = table.get("read"), table.get("layers"), table.get("readers")
     if read is not None and read not in list(ReadMode):
-        raise _wrong(f"{where} read is {shown(str(read))}; expected {', '.join(ReadMode)}")
+        raise wrong(f"{where} read is {shown(str(read))}; expected {', '.join(ReadMode)}")
     return WantedIndex(
         name,
         None if read is None else ReadMode(read),
-        None if layers is None else tuple(LayerSpec.parse(text) for text in _texts(where, "layers", layers)),
-        None if readers is None else tuple(_texts(where, "readers", readers)),
+        None if layers is None else tuple(LayerSpec.parse(text) for text in texts(where, "layers", layers)),
+        None if readers is None else tuple(texts(where, "readers", readers)),
         _rules(where, table.get("rules", {})),
     )
 
 
-def _texts(where: str, key: str, value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong(f"{where} {key} is no list of texts")
-    return value
-
-
 def _rules(where: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _wrong(f"{where} rules is no table")
+        raise wrong(f"{where} rules is no table")
     return {key: read_rule(key, _typed(where, key, said)) for key, said in value.items()}
 
 
@@ -93,22 +107,24 @@ def _typed(where: str, key: str, said: Any) -> str:
         return spoken(said)
     if isinstance(said, list) and all(isinstance(item, str) for item in said):
         return ", ".join(said) or "none"
-    raise _wrong(f"{where} the rule {shown(key)} is neither a text, a number, true or false, nor a list of texts")
+    raise wrong(f"{where} the rule {shown(key)} is neither a text, a number, true or false, nor a list of texts")
 
 
-def _wrong(what: str) -> PackhouseError:
-    return refuse(Kind.INVALID, "declaration-invalid", f"The declaration can't be applied: {what}; mend it.")
+def plan(wanted: Declaration, clock: Clock) -> list[Step]:
+    """What differs between a declaration and the server now, in the order in which it can be done.
 
-
-def plan(wanted: list[WantedIndex], clock: Clock) -> list[Step]:
-    """What differs between a declaration and the server now, in the order in which it can be done."""
-    steps = _creations(wanted, clock)
-    for one in wanted:
-        steps += _changes(one, clock)
+    Reserved names come before anything that could ask about them.
+    """
+    steps = plan_names(wanted.names, clock)
+    for upstream in wanted.upstreams:
+        steps += plan_upstream(upstream, clock)
+    steps += _creations(wanted.indexes, clock)
+    for index in wanted.indexes:
+        steps += _changes(index, clock)
     return steps
 
 
-def _creations(wanted: list[WantedIndex], clock: Clock) -> list[Step]:
+def _creations(wanted: tuple[WantedIndex, ...], clock: Clock) -> list[Step]:
     """The indexes to make, those first that others are made of."""
     known = {index.name for index in indexes.list_indexes()}
     waiting = [one for one in wanted if one.name not in known]
@@ -202,7 +218,7 @@ def _reader_changes(one: WantedIndex, clock: Clock) -> list[Step]:
     ]
 
 
-def apply(asker: Identity | Actor, wanted: list[WantedIndex], expected: list[str], *, clock: Clock) -> int:
+def apply(asker: Identity | Actor, wanted: Declaration, expected: list[str], *, clock: Clock) -> int:
     """Do what `plan` says, all or nothing; `expected` are the lines that were agreed to. Returns how many it were.
 
     Raises CONFLICT when the plan is another one by now, and whatever the changes raise.

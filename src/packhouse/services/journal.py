@@ -100,6 +100,7 @@ class Fact(StrEnum):
     UPSTREAM_PROJECT_KEPT = "upstream project kept"
     UPSTREAM_FILE_REFUSED = "upstream file refused"
     UPSTREAM_NAME_PERMITTED = "upstream name permitted"
+    UPSTREAM_PERMIT_ENDED = "upstream permit ended"
     UPSTREAM_NAME_CLASHES = "upstream name clashes"
     USER_CREATED = "user created"
     USER_DISABLED = "user disabled"

@@ -17,6 +17,7 @@ from packhouse.services import access, pages
 from packhouse.services.files import refusal_of, subject_of
 from packhouse.services.indexes import find_index
 from packhouse.services.journal import Clock, Entry, Fact, Moment, record, take, write
+from packhouse.services.promotion_rules import demand_profile
 from packhouse.services.releases import one_line_reason
 from packhouse.services.standing import Asker, demand
 from packhouse.services.upload_rules import without_own
@@ -36,7 +37,8 @@ def promote(
     """Place every file that `source` serves of a release in `target` too.
 
     What stands there already stays. Raises FORBIDDEN for whoever may not upload to the target, or when a rule of the
-    source or the target is against one of the files; MISSING when the source serves nothing of the release.
+    source or the target is against one of the files, INVALID when the target's upload profile is; MISSING when the
+    source serves nothing of the release.
     """
     why = one_line_reason(reason)
     with write():
@@ -51,6 +53,7 @@ def promote(
         fresh = [file for file in files if file.pk not in placed]
         if not fresh:
             return Promotion(0, ())
+        demand_profile(asker, above, project, fresh, clock())
         moment = take(len(fresh), clock)
         _place(above, project, fresh, moment)
         detail = {"from": source, "reason": why, "promotion": moment.first}

@@ -98,13 +98,13 @@ def demand(case: Case) -> None:
     """Raise what speaks against the file: first what is forbidden (D), then what is taken or too much (E)."""
     facts, name = case.facts, case.candidate.parsed.name
     if facts.project is None:
-        _demand_standing(case.identity, case.profile)
+        demand_standing(case.identity, case.profile)
         _demand_new_name(case)
         _demand_free_upstream(case.candidate.parsed.name)
     may(case.identity, Action.UPLOAD, index=facts.index.right, project=facts.project_right(name)).demand()
     if not facts.index.has_own:
         raise without_own(facts.index.name)
-    _demand_standing(case.identity, case.profile)
+    demand_standing(case.identity, case.profile)
     _demand_pace(case)
     if facts.project is not None:
         _demand_open(case)
@@ -120,7 +120,7 @@ def without_own(index: str) -> PackhouseError:
     return refuse(Kind.FORBIDDEN, "index-without-own", message)
 
 
-def _demand_standing(identity: Identity, profile: Profile) -> None:
+def demand_standing(identity: Identity, profile: Profile) -> None:
     """D3 and D4."""
     who = f"User {identity.username!r}, whom the credentials belong to,"
     if profile.needs_verified_email and not identity.email_verified:

@@ -137,10 +137,12 @@ def ensure_default(actor: Actor, address: str, *, learns: bool, clock: Clock) ->
     set_rule(actor, MAIN, "upstream", None, clock=clock)  # where an earlier version kept it
     if address:
         known = Upstream.objects.filter(name=DEFAULT).first()
-        same = known is not None and known.url == split_credentials(address)[0]
-        set_upstream(
-            actor, DEFAULT, Wanted(url=address, learns=known.learns if known and same else learns), clock=clock
-        )
+        bare, authorization = split_credentials(address)
+        if known is None or known.url != bare or authorization:  # else credentials given otherwise stay
+            same = known is not None and known.url == bare
+            set_upstream(
+                actor, DEFAULT, Wanted(url=address, learns=known.learns if known and same else learns), clock=clock
+            )
     _stack(actor, DEFAULT, wanted=bool(address), clock=clock)
 
 
@@ -165,12 +167,17 @@ def reserved_names() -> tuple[str, ...]:
 
 def set_reserved(actor: Actor, names: Iterable[str], *, clock: Clock) -> tuple[str, ...]:
     """Say which names and prefixes are reserved; raises INVALID for one that is neither."""
-    wanted = sorted({_pattern(name) for name in names if name.strip()})
-    set_rule(actor, MAIN, RESERVED, wanted or None, clock=clock)
+    wanted = read_patterns(names)
+    set_rule(actor, MAIN, RESERVED, list(wanted) or None, clock=clock)
     with write():
         for pattern in wanted:
             _drop_pages(pattern)
-    return tuple(wanted)
+    return wanted
+
+
+def read_patterns(names: Iterable[str]) -> tuple[str, ...]:
+    """Names and prefixes as they are stored, sorted; raises INVALID for what is neither."""
+    return tuple(sorted({_pattern(name) for name in names if name.strip()}))
 
 
 def _pattern(text: str) -> str:
@@ -211,6 +218,24 @@ def permit(actor: Actor, name: str, *, clock: Clock) -> None:
         moment = take(1, clock)
         UpstreamPermit.objects.create(name=normalized, granted_at=moment.at, granted_by=actor.username)
         record(moment, actor, [Entry(Fact.UPSTREAM_NAME_PERMITTED, project=normalized)])
+
+
+def end_permit(actor: Actor, name: str, *, clock: Clock) -> None:
+    """Take back that a name may be published here; what was published stays. Raises MISSING for one not permitted."""
+    normalized = normalize(name)
+    with write():
+        permitted = UpstreamPermit.objects.filter(name=normalized)
+        if not permitted.exists():
+            message = f"The name {name[:100]!r} is not permitted; see `packhouse upstream permits`."
+            raise refuse(Kind.MISSING, "permit-unknown", message, "name")
+        moment = take(1, clock)
+        permitted.delete()
+        record(moment, actor, [Entry(Fact.UPSTREAM_PERMIT_ENDED, project=normalized)])
+
+
+def permitted_names() -> list[str]:
+    """The names that may be published here although an upstream has them, sorted."""
+    return sorted(UpstreamPermit.objects.values_list("name", flat=True))
 
 
 # credentials

@@ -161,7 +161,7 @@ def index_page(request: HttpRequest, name: str) -> HttpResponse:
         "layering": layering,
         "rules": [{"field": form[rule.key], "state": rule} for rule in state.rules],
         "serving": [{"field": form[rule.key], "state": rule} for rule in state.serving],
-        "entries": [_told(entry) for entry in queries.entries_of_index(name, ENTRIES)],
+        "entries": [told(entry) for entry in queries.entries_of_index(name, ENTRIES)],
     }
     return TemplateResponse(request, "admin/index.html", context)
 
@@ -223,7 +223,7 @@ def _shift_layer(actor: Actor, name: str, sent: str, told: QueryDict) -> None:
         raise refuse(Kind.INVALID, "action-unknown", f"There is no action {sent[:30]!r} here; use the buttons.")
 
 
-def _told(entry: JournalEntry) -> dict[str, Any]:
+def told(entry: JournalEntry) -> dict[str, Any]:
     """A journal entry in words."""
     detail = "; ".join(f"{key}: {_words(value)}" for key, value in entry.detail.items() if value not in (None, "", []))
     return {
@@ -232,6 +232,7 @@ def _told(entry: JournalEntry) -> dict[str, Any]:
         "kind": entry.kind,
         "actor": entry.actor or entry.via,
         "detail": detail,
+        "project": entry.project,
     }
 
 

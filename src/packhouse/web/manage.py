@@ -44,7 +44,16 @@ from packhouse.web.tables import Row, Shown
 _ANSWERED = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.MISSING})
 """Refusals that are told in the form they answer."""
 _BY_RULE = frozenset(
-    {"file-too-new", "file-denied", "file-not-allowed", "file-held", "project-quarantined", "index-without-own"}
+    {
+        "file-too-new",
+        "file-denied",
+        "file-not-allowed",
+        "file-held",
+        "project-quarantined",
+        "index-without-own",
+        "email-unverified",
+        "two-factor-missing",
+    }
 )
 """Refusals by a rule of an index, which the form of a promotion tells too."""
 

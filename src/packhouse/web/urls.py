@@ -29,6 +29,7 @@ from packhouse.web import (
     snapshots_page,
     statistics,
     table_files,
+    upstreams_page,
     well_known,
     xmlrpc,
 )
@@ -157,6 +158,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route("admin/indexes/", administration.index_list, action=Action.ADMINISTER, name="admin-indexes", methods=FORM),
     route(
         "admin/index/<str:name>/", administration.index_page, action=Action.ADMINISTER, name="admin-index", methods=FORM
+    ),
+    route(
+        "admin/upstreams/",
+        upstreams_page.upstream_list,
+        action=Action.ADMINISTER,
+        name="admin-upstreams",
+        methods=FORM,
     ),
     route(
         "admin/index/<str:name>/snapshots/",
