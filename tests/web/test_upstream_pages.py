@@ -14,11 +14,14 @@ from django.test import Client
 from tests.infra.clock import TickingClock
 from tests.infra.publishing import Press, make_resources
 from tests.infra.upstreams import UpFile, Upstream, status, upstream
+from tests.web.test_index_pages import admin, press
 
 if TYPE_CHECKING:
     from tests.infra.accounts import Browser
 
     from packhouse.services.resources import Resources
+
+__all__ = ["admin"]
 
 OLD = "2024-05-06T07:08:09.123456Z"
 
@@ -218,17 +221,6 @@ def test_hostile_230_explain_names_quarantine_for_each_file(house: Resources, so
     assert "the status is changed" in text("/project/ours/explain/")
 
 
-@pytest.fixture
-def admin(browser: Browser, house: Resources) -> Browser:
-    """The browser of alice, an administrator, who gave her password just now."""
-    from tests.infra.accounts import make_user
-
-    make_user(admin=True)
-    browser.sign_in()
-    browser.reauthenticate()
-    return browser
-
-
 def test_administrators_see_upstreams_and_reserve_permit_and_withdraw_names(
     admin: Browser, house: Resources, source: Upstream
 ) -> None:
@@ -254,8 +246,6 @@ def test_administrators_see_upstreams_and_reserve_permit_and_withdraw_names(
     assert permitted_names() == ["tapes"]
     assert "not used yet" in said()
     assert "is not a project name" in admin.post("/admin/upstreams/", action="permit", name="a b").content.decode()
-    from tests.web.test_index_pages import press
-
     press(house).wheel("tapes", "99.0")
     page = said()
     assert "published here" in page
@@ -279,7 +269,6 @@ def test_administrators_see_upstreams_and_reserve_permit_and_withdraw_names(
 
 def test_hostile_235_publishing_a_name_of_the_upstreams_needs_the_permit(house: Resources, source: Upstream) -> None:
     from tests.infra.accounts import make_user
-    from tests.web.test_index_pages import press
 
     from packhouse.errors import PackhouseError
     from packhouse.services import upstreams
