@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.account import signals as account
 from allauth.account.adapter import get_adapter
+from allauth.core import ratelimit
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from django.dispatch import receiver
@@ -64,7 +65,17 @@ def factor_used(request: HttpRequest, user: Any, authenticator: Any, **kwargs: A
     authenticator.refresh_from_db()
     left = len(authenticator.wrap().get_unused_codes())
     second_factors.note(Fact.RECOVERY_CODE_USED, user, clock=now, detail={"left": left})
-    get_adapter(request).tell("packhouse/email/recovery_code_used", user, {"left": left})
+    get_adapter(request).send_notification_mail("packhouse/email/recovery_code_used", user, {"left": left})
+
+
+@receiver(mfa.authentication_failed)
+def factor_failed(request: HttpRequest, user: Any, reauthentication: bool, **kwargs: Any) -> None:
+    """Somebody who gave the right password tries codes: the owner is told after a few, once an hour."""
+    key = f"second factor {user.pk}"
+    if reauthentication or ratelimit.consume(request, action="factor_failed", key=key):
+        return
+    if ratelimit.consume(request, action="factor_notice", key=key):
+        get_adapter(request).send_notification_mail("packhouse/email/second_factor_failed", user)
 
 
 def _end_others(request: HttpRequest, user: Any) -> None:

@@ -15,7 +15,7 @@ RESET_TIMEOUT = 6 * 3600
 
 
 EVEN_SECONDS = 0.5
-"""How long registering takes at least (`web.pacing`)."""
+"""How long registering, or asking for a reset, takes at least (`web.pacing`)."""
 
 
 def account_settings(settings: Settings) -> dict[str, Any]:
@@ -103,6 +103,8 @@ _ALLAUTH = {
     "ACCOUNT_RATE_LIMITS": {
         "login": "",
         "login_failed": "5/5m/key,20/h/key,50/d/key",
+        "factor_failed": "2/5m/key",  # from the third on a notice is due
+        "factor_notice": "1/h/key",
         "signup": "60/m/ip",
         "confirm_email": "2/10s/key,20/h/key",
         "reset_password": "20/m/ip,5/m/key",

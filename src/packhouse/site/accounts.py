@@ -35,7 +35,7 @@ from packhouse.services.access import account_ended
 from packhouse.services.resources import now
 from packhouse.services.second_factors import is_wanting
 from packhouse.site import account_facts
-from packhouse.site.attempts import Attempt, mark_device
+from packhouse.site.attempts import Attempt, known_device, mark_device
 from packhouse.site.passwords import too_long
 from packhouse.web.claim import CLAIM
 from packhouse.web.invited import INVITATION, invitation_of
@@ -183,13 +183,17 @@ class Adapter(DefaultAccountAdapter):
         return response
 
     def login(self, request: HttpRequest, user: Any) -> None:
-        """Start a session under a new key, with where and when it began."""
+        """Start a session under a new key, with where and when it began; tell the owner where the browser is new."""
+        first = user.last_login is None
         super().login(request, user)
+        if not first and not any(known_device(request, name.lower()) for name in (user.username, user.email)):
+            self.send_notification_mail("packhouse/email/new_sign_in", user)
         SessionStore.clear_expired()
         request.session[STARTED] = {
             "address": self.get_client_ip(request)[:64],
             "agent": self.get_http_user_agent(request)[:200],
             "at": timezone.now().isoformat(),
+            "first": first,
         }
 
     def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
@@ -214,10 +218,10 @@ class Adapter(DefaultAccountAdapter):
             _log.error("mail not sent", reason=f"{type(error).__name__}: {error}", subject=mail.subject)
             raise refuse(Kind.UNAVAILABLE, "mail-failed", _MAIL_FAILED) from error
 
-    def tell(self, template: str, user: Any, context: dict[str, Any] | None = None) -> None:
+    def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
         """Send a notice about something that is done; where mail fails, it is done all the same (logged)."""
         with suppress(PackhouseError):
-            self.send_notification_mail(template, user, context)
+            super().send_notification_mail(*args, **kwargs)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """The link of a reset mail."""

@@ -41,7 +41,7 @@ account_routes: list[URLPattern] = [
     _anyone("account/logout/", account.logout, "account_logout"),
     _anyone("account/inactive/", account.account_inactive, "account_inactive"),
     _anyone("account/confirm/", account.email_verification_sent, "account_email_verification_sent"),
-    _anyone("account/reset/", account.password_reset, "account_reset_password"),
+    _anyone("account/reset/", evenly(account.password_reset), "account_reset_password"),
     _anyone("account/reset/sent/", account.password_reset_done, "account_reset_password_done"),
     _anyone("account/reset/done/", account.password_reset_from_key_done, "account_reset_password_from_key_done"),
     _anyone(

@@ -17,7 +17,7 @@ from packhouse.web.routing import View
 def evenly(view: View) -> View:
     """Hold back accepted forms until EVEN_SECONDS (a Django setting) have passed since they came.
 
-    Registering an address that has an account writes less than registering a new one.
+    Registering an address that has an account writes less than registering a new one; a reset of one nobody has, too.
     """
 
     @wraps(view)

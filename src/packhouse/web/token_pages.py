@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from packhouse.catalogue.activity.models import TokenUse
+from packhouse.catalogue.activity.sessions import STARTED
 from packhouse.catalogue.models import Project, Token, User
 from packhouse.domain.permissions import Action, may
 from packhouse.errors import Kind, PackhouseError, refuse
@@ -35,6 +37,8 @@ def token_list(request: HttpRequest) -> HttpResponse:
     made = None
     if request.method == "POST" and form.is_valid():
         made = _create(user, form)
+        if made is not None:
+            _tell(request, user, made[0], "made")
         form = form if made is None else _form(user, None)
     return _page(request, user, form, made)
 
@@ -78,6 +82,7 @@ def token_rotate(request: HttpRequest, token_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and password_is_right(request, form):
         grace = timedelta(hours=int(form.cleaned_data["grace"]))
         made = tokens.rotate_token(actor_of(user), token, grace, clock=now)
+        _tell(request, user, token, "rotated")
         return _page(request, user, _form(user, None), made, rotated=True)
     return TemplateResponse(request, "manage/token_rotate.html", {"form": form, "token": token})
 
@@ -92,6 +97,14 @@ def token_delete_all(request: HttpRequest) -> HttpResponse:
         return redirect("tokens")
     living = tokens.tokens_of(user)
     return TemplateResponse(request, "manage/token_delete_all.html", {"form": form, "count": len(living)})
+
+
+def _tell(request: HttpRequest, user: User, token: Token, done: str) -> None:
+    """Tell the owner, by mail, of a token that a session got; not in that in which the account was made."""
+    if request.session.get(STARTED, {}).get("first"):
+        return
+    facts = {"token": token.name, "hint": token.hint, "done": done}
+    get_adapter(request).send_notification_mail("packhouse/email/token", user, facts)
 
 
 def _own(request: HttpRequest, token_id: int) -> tuple[User, Token]:

@@ -26,7 +26,7 @@ SEEN_EVERY = timedelta(minutes=5)
 """How exactly it is known when a session was used last."""
 
 STARTED = "packhouse_started"
-"""Session entry: where and when somebody signed in (`address`, `agent`, `at`); copied into columns of the row."""
+"""Session entry: where and when somebody signed in (`address`, `agent`, `at`), whether for the first time (`first`)."""
 
 
 def stored_key(session_key: str) -> str:
