@@ -118,7 +118,6 @@ def pinned(name: str) -> dict[str, str]:
 FOUND_BY_NAME = {
     "argon2-cffi": "Django's password hasher looks for it",
     "django-htmx": "an app and a middleware in Django's settings",
-    "uvloop": "Granian takes it for its event loop",
     "psycopg": "Django's back end for PostgreSQL",
 }
 """Dependencies that nothing of ours need import."""

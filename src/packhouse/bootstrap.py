@@ -168,7 +168,6 @@ def preload() -> None:
     from django.template import engines
     from django.urls import get_resolver, reverse
 
-    import packhouse.edge.direct
     import packhouse.edge.edge
     import packhouse.edge.server
     import packhouse.jobs.worker  # noqa: F401
@@ -368,7 +367,7 @@ def work_at_edge(
     stock: Resources, place: Place, front: Front | None = None, *, origin: RemoteOrigin | None = None
 ) -> None:
     """Be a worker with the edge in front of the origin, or of one elsewhere, behind nginx or not."""
-    from packhouse.edge import direct, server
+    from packhouse.edge import server
     from packhouse.edge.edge import make_edge
     from packhouse.site.edge_numbers import carry
     from packhouse.site.wsgi import application
@@ -387,7 +386,7 @@ def work_at_edge(
         is_node=remote,
     )
     carry(made.answered, edge_answered)
-    (direct if remote else server).run(
+    server.run(
         made,
         number=place.number,
         listener=place.listener,

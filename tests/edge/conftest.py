@@ -20,7 +20,7 @@ Start = Callable[..., Server]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long is asked of each server, but not of a node as well: there it is the same one."""
+    """What takes long is not asked of a node as well: it is the same server."""
     again = [item for item in items if "[node" in item.name and item.get_closest_marker("slow")]
     items[:] = [item for item in items if item not in again]
 
@@ -42,17 +42,13 @@ def start_server(*options: str, script: str = "toy_server.py", limit: int | None
     return Server(int(process.stdout.readline()), process, theirs)
 
 
-SERVERS = ("granian", "direct")
-"""What the workers of the tests run on (`edge.server`, `edge.direct`)."""
-
-
-@pytest.fixture(params=SERVERS)
-def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+@pytest.fixture
+def start() -> Iterator[Start]:
     """Starts workers that end with the test."""
     started: list[Server] = []
 
     def begin(*options: str, **more: Any) -> Server:
-        started.append(start_server(*options, f"server={request.param}", **more))
+        started.append(start_server(*options, **more))
         return started[-1]
 
     yield begin
@@ -60,13 +56,12 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
         server.kill()
 
 
-@pytest.fixture(scope="module", params=(*SERVERS, "node"))
+@pytest.fixture(scope="module", params=("worker", "node"))
 def toy(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """One worker of each kind with the toy origin, and one that reads for another, for all tests of a module."""
-    kind = "direct" if request.param == "node" else request.param
-    servers = [start_server(f"server={kind}")]
+    """A worker with the toy origin, and one that reads for another, for all tests of a module."""
+    servers = [start_server()]
     if request.param == "node":
-        servers.append(start_server("server=direct", f"origin=http://127.0.0.1:{servers[0].port}"))
+        servers.append(start_server(f"origin=http://127.0.0.1:{servers[0].port}"))
     yield servers[-1]
     for server in servers:
         server.kill()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from packhouse.edge import direct, server
+from packhouse.edge import server
 from packhouse.edge.bridge import Bridge
 from packhouse.edge.edge import Edge
 from packhouse.edge.files import Blobs, PathOf
@@ -45,8 +45,7 @@ def main() -> None:
     options = dict(option.split("=") for option in sys.argv[2:])
     listener = socket.create_server(("127.0.0.1", int(options.get("port", 0))), backlog=1024)
     print(listener.getsockname()[1], flush=True)  # noqa: T201 - a program for tests
-    run = direct.run if options.get("server") == "direct" else server.run
-    run(Worker(Path(options["folder"])), number=0, listener=listener.fileno(), pipe=int(sys.argv[1]))
+    server.run(Worker(Path(options["folder"])), number=0, listener=listener.fileno(), pipe=int(sys.argv[1]))
 
 
 if __name__ == "__main__":

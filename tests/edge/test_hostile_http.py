@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Group H of the contract on hostile input, in raw bytes against a live worker.
-
-What Granian and its HTTP library answer themselves has an empty body. The few lines they don't let us keep to the
-letter say so here and in docs/adr/0008.
-"""
+"""Group H of the contract on hostile input, in raw bytes against a live worker."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A live Granian worker around a toy origin, as a process of its own: `python toy_server.py PIPE [OPTION=VALUE...]`.
+"""A live worker around a toy origin, as a process of its own: `python toy_server.py PIPE [OPTION=VALUE...]`.
 
 Prints the port it listens at. PIPE is the descriptor of the supervisor's pipe.
 """
@@ -7,6 +7,7 @@ Prints the port it listens at. PIPE is the descriptor of the supervisor's pipe.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import socket
@@ -18,7 +19,7 @@ from typing import Any
 
 from packhouse.config import Settings
 from packhouse.domain.addresses import is_own_host
-from packhouse.edge import direct, server
+from packhouse.edge import server
 from packhouse.edge.bridge import AHEAD, Bridge
 from packhouse.edge.edge import Edge
 from packhouse.edge.limits import Limits
@@ -111,6 +112,20 @@ def slow(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     return [b"slow\n"]
 
 
+def hoard(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    """Holds all descriptors there are for so many seconds; answers how many."""
+    kept = []
+    with contextlib.suppress(OSError):
+        while True:
+            kept.append(os.open("/dev/null", os.O_RDONLY))
+    time.sleep(float(environ["QUERY_STRING"]))
+    for descriptor in kept:
+        os.close(descriptor)
+    body = str(len(kept)).encode()
+    start("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
 ROUTES: dict[str, Callable[[dict[str, Any], Start], Iterable[bytes]]] = {
     "upload": upload,
     "refuse": refuse,
@@ -123,6 +138,7 @@ ROUTES: dict[str, Callable[[dict[str, Any], Start], Iterable[bytes]]] = {
     "silent": silent,
     "odd": odd,
     "slow": slow,
+    "hoard": hoard,
 }
 
 
@@ -157,8 +173,7 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print(listener.getsockname()[1], flush=True)  # noqa: T201 - a program for tests
     options = dict(option.split("=", 1) for option in sys.argv[2:])
-    run = direct.run if options.get("server") == "direct" else server.run
-    run(
+    server.run(
         Toy(options),
         connections=int(options.get("connections", MOST_CONNECTIONS)),
         number=0,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One connection of the server of `edge.direct`: heads in, replies out, one request at a time.
+"""One connection of the server of `edge.server`: heads in, replies out, one request at a time.
 
 All of it runs in the event loop. What a client sends while its request is being answered is taken up to `AHEAD`
 bytes and then left in the kernel; a body is read only while somebody asks for it.
@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable
 from threading import get_ident
 from typing import Protocol, cast
 
 from packhouse.domain.headers import Headers
 from packhouse.edge.exchanges import DirectExchange, Incoming
-from packhouse.edge.heads import FaultyError, Heads, Message
-from packhouse.edge.http import ClientGoneError, Exchange, FileRange, Reply, Request, plain
+from packhouse.edge.heads import HEAD_BYTES, UNSOUND, FaultyError, Heads, Message, refusal_of_beginning
+from packhouse.edge.http import ClientGoneError, Exchange, FileRange, GrowingRange, Reply, Request, plain
 from packhouse.edge.limits import CLOSE
+from packhouse.edge.outgoing import Outgoing
+from packhouse.edge.pouring import REST, Pouring, open_source, short_of_files
 from packhouse.edge.responses import BODILESS
-from packhouse.edge.sending import Transfer
 
 log = logging.getLogger("packhouse.edge")
-
-HEAD_BYTES = 64 * 1024 - 512
-"""Most bytes of a request's head."""
 
 AHEAD = 64 * 1024
 """Bytes taken in before somebody asks for them."""
@@ -36,16 +33,6 @@ HEADER_SECONDS = 10.0
 LINGER_SECONDS = 20.0
 """How long somebody whose request was answered already may go on sending it."""
 
-JOINED = 32 * 1024
-"""Bytes of a body up to which copying it behind the head is cheaper than sending two pieces."""
-
-HIGH = 256 * 1024
-"""Bytes of replies that may wait for a client before no more of its requests are looked at."""
-
-# How a head must begin; and a line that ends without CR, which no head has.
-_BEGINNING = re.compile(rb"[A-Z]{1,20}(?: |\Z)")
-_BARE = re.compile(rb"(?<!\r)\n")
-
 
 class Host(Protocol):
     """The server around the connections."""
@@ -53,6 +40,7 @@ class Host(Protocol):
     loop: asyncio.AbstractEventLoop
     thread: int
     heads: Heads
+    pouring: Pouring
     now: float
     kept: bytes
     ending: bytes
@@ -75,24 +63,22 @@ class Connection(asyncio.Protocol):
     """A client's connection; it is the `Peer` of its requests, too."""
 
     __slots__ = (
-        *("_ahead", "_closes", "_exchange", "_handling", "_host", "_looked", "_message", "_paused", "_since", "_state"),
-        *("_transfer", "_transport", "_writable"),
+        *("_ahead", "_closes", "_exchange", "_handling", "_host", "_looked", "_message", "_out", "_since", "_state"),
+        "_transport",
     )
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._out: Outgoing = cast("Outgoing", None)
         self._exchange: DirectExchange | None = None
         self._message: Message | None = None
-        self._transfer: Transfer | None = None
         self._ahead = b""
         self._looked = 0  # bytes of `_ahead` in which a head's end was looked for
         self._since = 0.0  # when it began to wait for a head, or to linger
         self._state = OPEN
         self._closes = False  # after the reply under way
         self._handling = False
-        self._paused = False  # too much waits to be written
-        self._writable: list[asyncio.Future[None]] = []
 
     # --- who is there
 
@@ -112,7 +98,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(HIGH)
+        self._out = Outgoing(self._host.loop, self._transport)
         self._since = self._host.now
         refusal = self._host.admit(self)
         if refusal is not None:
@@ -140,12 +126,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        self._paused = True
+        self._out.paused = True
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        self._paused = False
-        self._wake()
+        self._out.resume()
         self._go_on()
         self._pace()
 
@@ -153,9 +138,7 @@ class Connection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self._state = GONE
         self._fail_body("The client went away.")
-        if self._transfer is not None:
-            self._transfer.stop()
-        self._wake()
+        self._out.stop()
         self._host.leave(self)
 
     # --- called by the server, and by who answers
@@ -214,36 +197,34 @@ class Connection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Look for requests in what was taken, unless one is under way."""
-        while self._exchange is None and self._ahead and self._state == OPEN and not (self._paused or self._handling):
+        while self._exchange is None and self._ahead and self._state == OPEN:
+            if self._handling or self._out.paused:
+                return
             if not self._looked and self._ahead.startswith(b"\r\n"):  # as some send after a body (RFC 9112 section 2.2)
                 self._ahead = self._ahead[2:]
                 continue
             end = self._ahead.find(b"\r\n\r\n", max(0, self._looked - 3)) + 4
             if end < 4 or end > HEAD_BYTES:
-                self._await_head(whole=end >= 4)
+                self._await_head()
                 return
             head, self._ahead, self._looked = self._ahead[:end], self._ahead[end:], 0
             self._read(head)
 
-    def _await_head(self, *, whole: bool) -> None:
-        """Judge a head of which not all has come, or too much."""
-        ahead = self._ahead
-        if whole or len(ahead) > HEAD_BYTES:
-            long = ahead.find(b"\r\n", 0, HEAD_BYTES) < 0
-            text = "The address is too long.\n" if long else f"The headers have more than {HEAD_BYTES} bytes.\n"
-            self._refuse(plain(414 if long else 431, text, CLOSE))
-        elif not _BEGINNING.match(ahead[:21]) or _BARE.search(ahead, self._looked):
-            self._refuse(_unsound())
-        else:
-            if not self._looked:
-                self._since = self._host.now
-            self._looked = len(ahead)
+    def _await_head(self) -> None:
+        """Wait for the rest of a head, unless what has come can't be the beginning of one."""
+        refusal = refusal_of_beginning(self._ahead, self._looked)
+        if refusal is not None:
+            self._refuse(refusal)
+            return
+        if not self._looked:
+            self._since = self._host.now
+        self._looked = len(self._ahead)
 
     def _read(self, head: bytes) -> None:
         try:
             request, message, self._closes = self._host.heads.read(head, self)
         except FaultyError:
-            self._refuse(_unsound())
+            self._refuse(UNSOUND)
             return
         self._message = message
         self._begin(request)
@@ -316,22 +297,37 @@ class Connection(asyncio.Protocol):
         """Send a reply, once."""
         if exchange is not self._exchange or exchange.answered or self._state != OPEN:
             return
-        exchange.answered = True
         status, headers, body = reply
         bodiless = exchange.request.method == "HEAD" or status in BODILESS
         length = len(body) if isinstance(body, bytes) else 0 if body is None else body.end - body.start
-        head, end = self._head(status, headers, None if body is None and bodiless else length)
-        if bodiless or not length:
-            self._transport.write(head + end)
-        elif isinstance(body, bytes):
-            if length <= JOINED:
-                self._transport.write(b"".join((head, end, body)))
-            else:
-                self._transport.writelines((head + end, body))
-        elif isinstance(body, FileRange):  # a node has no files that are still being fetched
-            self._send_file(head + end, body)
+        try:
+            head, end = self._head(status, headers, None if body is None and bodiless else length)
+        except ValueError:
+            log.exception("A reply can't be written.")
+            self.send(exchange, plain(500, "500 Internal Server Error\n", CLOSE))
             return
-        self._finish()
+        if bodiless or not length or isinstance(body, bytes):
+            exchange.answered = True
+            self._out.write(head, end, body if isinstance(body, bytes) and not bodiless else None)
+            self._finish()
+        elif body is not None:
+            self._send_file(exchange, reply, head + end, body)
+
+    def _send_file(self, exchange: DirectExchange, reply: Reply, head: bytes, body: FileRange | GrowingRange) -> None:
+        source = open_source(body, self._host.pouring)
+        if source is None:
+            self._host.loop.call_later(REST, self.send, exchange, reply)
+            return
+        if isinstance(source, Reply):
+            self.send(exchange, source)
+            return
+        exchange.answered = True
+        try:
+            self._out.transfer(head, source, (body.start, body.end), self._sent_file)
+        except OSError:  # no descriptor is left
+            source.close()
+            exchange.answered = False
+            self.send(exchange, short_of_files())
 
     def _head(self, status: int, headers: Headers | list[tuple[str, str]], length: int | None) -> tuple[bytes, bytes]:
         head, closes = self._host.heads.of_reply(status, headers, length)
@@ -340,12 +336,7 @@ class Connection(asyncio.Protocol):
             self._closes = True
         return head, self._host.ending if self._closes else self._host.kept
 
-    def _send_file(self, head: bytes, body: FileRange) -> None:
-        self._transfer = Transfer(self._host.loop, self._transport, head, body, self._sent_file)
-        self._transfer.start()
-
     def _sent_file(self, whole: bool) -> None:
-        self._transfer = None
         if self._state != OPEN:
             return
         if whole:
@@ -357,17 +348,17 @@ class Connection(asyncio.Protocol):
         """Send the head of a reply whose bytes follow by `put`."""
         if exchange is self._exchange and not exchange.answered and self._state == OPEN:
             exchange.answered = True
-            self._transport.write(b"".join(self._head(status, headers, None)))
+            try:
+                self._transport.write(b"".join(self._head(status, headers, None)))
+            except ValueError:
+                log.exception("A reply can't be written.")
+                self._transport.abort()
 
     async def put(self, exchange: DirectExchange, chunk: bytes) -> None:
         """Send bytes of such a reply; waits while the client is slow. Raises ClientGoneError."""
         if exchange is not self._exchange or self._state != OPEN:
             raise ClientGoneError("The client went away.")
-        self._transport.write(chunk)
-        if self._paused:
-            future = self._host.loop.create_future()
-            self._writable.append(future)
-            await future
+        await self._out.put(chunk)
 
     def end_stream(self, exchange: DirectExchange, whole: bool) -> None:
         """The end of such a reply; one that is not whole breaks the connection."""
@@ -376,12 +367,6 @@ class Connection(asyncio.Protocol):
                 self._finish()
             else:
                 self._transport.abort()
-
-    def _wake(self) -> None:
-        waiting, self._writable = self._writable, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
 
     def _finish(self) -> None:
         """The reply is out: on to the next request, or the end."""
@@ -413,7 +398,3 @@ class Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._transport.resume_reading()
-
-
-def _unsound() -> Reply:
-    return plain(400, "The request is not sound HTTP; send it again.\n", CLOSE)

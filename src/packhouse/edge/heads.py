@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heads of requests and replies as bytes, for the server of `edge.direct`.
+"""Heads of requests and replies as bytes, for the server of `edge.server`.
 
 httptools (llhttp, Node's parser) judges what a client sends. What it found once is remembered: the headers of a
 client are the same bytes from request to request, so that those of a plain GET are parsed the first time alone.
@@ -16,8 +16,8 @@ from urllib.parse import unquote
 import httptools
 
 from packhouse.domain.headers import Headers
-from packhouse.edge.http import Peer, Request
-from packhouse.edge.limits import MAX_HEADERS, METHODS
+from packhouse.edge.http import Peer, Reply, Request, plain
+from packhouse.edge.limits import CLOSE, MAX_HEADERS, METHODS
 from packhouse.edge.responses import BODILESS
 
 REMEMBERED = 4096
@@ -29,6 +29,14 @@ REMEMBERED_BYTES = 2048
 CHUNK_OVERHEAD = 16 * 1024
 """Bytes that the framing of chunks may have beside eight times those of the body."""
 
+HEAD_BYTES = 64 * 1024 - 512
+"""Most bytes of a request's head."""
+
+UNSOUND = plain(400, "The request is not sound HTTP; send it again.\n", CLOSE)
+
+# How a head must begin; and a line that ends without CR, which no head has.
+_BEGINNING = re.compile(rb"[A-Z]{1,20}(?: |\Z)")
+_BARE = re.compile(rb"(?<!\r)\n")
 _LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\x7e]+) HTTP/1\.([01])\Z")
 _FAULTY = re.compile(r"[\r\n\0]")
 
@@ -59,6 +67,18 @@ class Block(NamedTuple):
 
     items: list[tuple[str, str]]
     headers: dict[str, str]
+
+
+def refusal_of_beginning(ahead: bytes, looked: int) -> Reply | None:
+    """The reply to bytes that are no whole head or too long a one; None: it may become one.
+
+    The first `looked` bytes were judged before.
+    """
+    if len(ahead) > HEAD_BYTES:
+        if ahead.find(b"\r\n", 0, HEAD_BYTES) < 0:
+            return plain(414, "The address is too long.\n", CLOSE)
+        return plain(431, f"The headers have more than {HEAD_BYTES} bytes.\n", CLOSE)
+    return UNSOUND if not _BEGINNING.match(ahead[:21]) or _BARE.search(ahead, looked) else None
 
 
 def read_line(line: bytes) -> Line:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What no request may be, whatever it asks for: refused before anybody looks for an answer.
 
-The framing of messages is judged by Granian's HTTP library (tests/edge/test_hostile_http.py says how); here is what
-it lets pass. The numbers are those of the lines of the contract on hostile input.
+The framing of messages is judged by llhttp (`edge.heads`); here is what it lets pass. The numbers are those of the
+lines of the contract on hostile input.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 """A part of a file on its way to a client: by sendfile, from the kernel's memory to the socket.
 
 The event loop itself sends, a piece at a time, as nginx does; but what is not in memory yet is read from the disk by
-a thread first, so that a slow disk holds up nobody else.
+a thread first, so that a slow disk holds up nobody else. A file need not be whole: of one that is still being fetched
+(`edge.pouring`) is sent what is there.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-
-from packhouse.edge.http import FileRange
+from typing import Protocol
 
 PIECE = 1024 * 1024
 """Bytes sent before others have their turn."""
@@ -24,42 +24,74 @@ FLUSH_SECONDS = 0.01
 _readers = ThreadPoolExecutor(16, thread_name_prefix="disk")
 
 
+class Source(Protocol):
+    """An open file of which bytes are sent; `descriptor` is its own until it is closed."""
+
+    descriptor: int
+
+    def available(self, end: int) -> int:
+        """Up to where bytes may be sent now, at most `end`; -1 when there will never be more."""
+
+    def await_more(self, again: Callable[[], None]) -> None:
+        """Call back when there may be more."""
+
+    def close(self) -> None:
+        """Nobody reads it for this transfer any more."""
+
+
+class WholeFile:
+    """A file all of whose bytes are there; OSError when it can't be opened."""
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def available(self, end: int) -> int:
+        """See `Source.available`."""
+        return end
+
+    def await_more(self, again: Callable[[], None]) -> None:
+        """See `Source.await_more`; never needed."""
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        os.close(self.descriptor)
+
+
 class Transfer:
-    """Sends a head and bytes of a file over a transport's socket; `done` is called with whether all of it went out."""
+    """Sends a head and the bytes of a source from `start` up to `end` over a transport's socket, and closes the source.
+
+    `done` is called with whether all of it went out. OSError when there is no descriptor left.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         transport: asyncio.Transport,
-        head: bytes,
-        body: FileRange,
+        source: Source,
+        span: tuple[int, int],
         done: Callable[[bool], None],
     ) -> None:
         self._loop = loop
         self._transport = transport
-        self._head = head
-        self._body = body
+        self._source = source
+        self._at, self._last = span
         self._done = done
-        self._at = body.start
-        self._file = self._socket = -1
+        self._head = b""
+        # A descriptor of our own: the loop lets nobody watch that of its transport.
+        self._socket = os.dup(transport.get_extra_info("socket").fileno())
         self._watched = False
         self._over = False
 
-    def start(self) -> None:
-        """Open the file and begin; nothing has gone out when it can't be opened."""
-        try:
-            self._file = os.open(self._body.path, os.O_RDONLY | os.O_CLOEXEC)
-            # A descriptor of our own: the loop lets nobody watch that of its transport.
-            self._socket = os.dup(self._transport.get_extra_info("socket").fileno())
-        except OSError:
-            self._end(whole=False)
-            return
+    def start(self, head: bytes) -> None:
+        """Begin, with the head of the reply."""
+        self._head = head
         self._go_on_when_flushed()
 
     def stop(self) -> None:
         """The connection is gone."""
-        self._over = True
-        self._close()
+        if not self._over:
+            self._over = True
+            self._close()
 
     def _go_on_when_flushed(self) -> None:
         if self._over:
@@ -80,19 +112,35 @@ class Transfer:
 
     def _go_on(self) -> None:
         """Send as much as the socket takes now, at most a piece, once it is in memory."""
-        size = min(PIECE, self._body.end - self._at)
-        if not self._over and _is_in_memory(self._file, self._at + size - 1):
-            self._send(size)
-        elif not self._over:
+        if self._over:
+            return
+        there = self._source.available(self._last)
+        size = min(PIECE, there - self._at)
+        if there < 0:
+            self._end(whole=False)
+        elif size <= 0:
             self._unwatch()
-            reading = self._loop.run_in_executor(_readers, _read_ahead, os.dup(self._file), self._at, size)
-            reading.add_done_callback(lambda _reading: self._send(size))
+            self._source.await_more(self._go_on)
+        elif _is_in_memory(self._source.descriptor, self._at + size - 1):
+            self._send(size)
+        else:
+            self._unwatch()
+            self._read_then_send(size)
+
+    def _read_then_send(self, size: int) -> None:
+        try:
+            copy = os.dup(self._source.descriptor)  # open until it is read, even when the client is gone before
+        except OSError:
+            self._end(whole=False)
+            return
+        reading = self._loop.run_in_executor(_readers, _read_ahead, copy, self._at, size)
+        reading.add_done_callback(lambda _reading: self._send(size))
 
     def _send(self, size: int) -> None:
         if self._over:
             return
         try:
-            sent = os.sendfile(self._socket, self._file, self._at, size)
+            sent = os.sendfile(self._socket, self._source.descriptor, self._at, size)
         except BlockingIOError:
             self._watch()
             return
@@ -101,7 +149,7 @@ class Transfer:
         self._at += sent
         if sent == 0:  # the client is gone, or the file is shorter than it was
             self._end(whole=False)
-        elif self._at == self._body.end:
+        elif self._at == self._last:
             self._end(whole=True)
         else:
             self._watch()
@@ -124,10 +172,8 @@ class Transfer:
 
     def _close(self) -> None:
         self._unwatch()
-        for descriptor in (self._file, self._socket):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._file = self._socket = -1
+        os.close(self._socket)
+        self._source.close()
 
 
 def _send_more(descriptor: int, head: bytes) -> int:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One worker process's server: Granian's RSGI worker around an edge, on a socket that the supervisor opened.
+"""One worker process's server: uvloop's event loop and an edge in it, on a socket that the supervisor opened.
 
-The worker obeys its supervisor alone (docs/adr/0007): INT and TERM may reach every process of the group and are
-ignored here. The pipe says when to drain; when it just ends, the supervisor is gone and the worker ends at once.
+No thread is between a socket and its answer. The worker obeys its supervisor alone (docs/adr/0007): INT and TERM may
+reach every process of the group and are ignored here. The pipe says when to drain; when it just ends, the supervisor
+is gone and the worker ends at once.
 """
 
 from __future__ import annotations
@@ -13,35 +14,36 @@ import resource
 import signal
 import socket
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any, Protocol
+from typing import Protocol
 
-from packhouse.edge import granian
+import uvloop
+
+from packhouse.edge.connection import Connection
+from packhouse.edge.heads import Heads, last_lines
 from packhouse.edge.http import Exchange
-from packhouse.edge.shedding import Shedder
+from packhouse.edge.pouring import Pouring
+from packhouse.edge.shedding import BUSY, HELD, LINGER_SECONDS, answer_latecomers
 
 DRAIN = b"d"
 """What the supervisor writes to a worker that shall finish its transfers and end."""
 
 BACKLOG = 4096
-HEADER_SECONDS = 10
-"""Request headers must be complete within this time; so long an idle connection is kept as well."""
-
 SEND_SECONDS = 60
 """How long a client may take none of the bytes of a reply."""
 
-BUFFER_BYTES = 64 * 1024 - 512
-"""Most bytes of a connection read at once, and so most of a request's headers: more are answered 431."""
-
-FILE_THREADS = 64
-"""Granian's threads for opening and reading files, started when needed."""
-
 MOST_CONNECTIONS = 8192
 
+DESCRIPTORS = 3
+"""What a connection may need: its own, one to watch it by while it is sent a file, and the file's."""
 
 KEPT = 1024
 """Descriptors kept for everything but connections, where there are so many."""
+
+LOOK_SECONDS = 0.5
+"""How often connections are looked at, and the date of the replies is."""
 
 
 class Application(Protocol):
@@ -60,6 +62,72 @@ class Application(Protocol):
         """Called once after the last request."""
 
 
+class Server:
+    """Accepts connections, at most `most`, and has `application` answer what they ask."""
+
+    def __init__(self, application: Application, loop: asyncio.AbstractEventLoop, most: int) -> None:
+        self.loop = loop
+        self.thread = threading.get_ident()
+        self.heads = Heads()
+        self.pouring = Pouring(loop)
+        self.handle = application.handle
+        self.draining = False
+        self.now = 0.0
+        self.kept = self.ending = b""
+        self._most = most
+        self._open: set[Connection] = set()
+        self._refused: deque[tuple[float, Connection]] = deque()
+        self._finished = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._look()
+
+    async def run(self, listener: socket.socket) -> None:
+        """Serve until drained."""
+        accepting = await self.loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
+        await self._finished.wait()
+        accepting.close()
+        await self._empty.wait()
+
+    def stop_accepting(self) -> None:
+        """Answer what is under way, take nothing new; `run` returns when all connections are closed."""
+        for connection in list(self._open):
+            connection.drain()
+        self._finished.set()
+        self._note_empty()
+
+    def admit(self, connection: Connection) -> bytes | None:
+        """See `connection.Host.admit`."""
+        if len(self._open) - len(self._refused) >= self._most:
+            self._refused.append((time.monotonic(), connection))
+            self._open.add(connection)
+            if len(self._refused) > HELD:
+                self._refused[0][1].abort()
+            return BUSY
+        self._open.add(connection)
+        return None
+
+    def leave(self, connection: Connection) -> None:
+        """See `connection.Host.leave`."""
+        self._open.discard(connection)
+        self._note_empty()
+        if self._refused:
+            self._refused = deque(held for held in self._refused if held[1] is not connection)
+
+    def _note_empty(self) -> None:
+        if self.draining and not self._open:
+            self._empty.set()
+
+    def _look(self) -> None:
+        """Note the time, and close connections whose time is over."""
+        self.now = time.monotonic()
+        self.kept, self.ending = last_lines(time.time())
+        for connection in list(self._open):
+            connection.look(self.now)
+        while self._refused and self._refused[0][0] < self.now - LINGER_SECONDS:
+            self._refused.popleft()[1].abort()
+        self.loop.call_later(LOOK_SECONDS, self._look)
+
+
 def run(
     application: Application, *, number: int, listener: int, pipe: int, connections: int = MOST_CONNECTIONS
 ) -> None:
@@ -72,30 +140,26 @@ def run(
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connections = most_connections(raise_descriptor_limit(connections), connections)
     limit_silence(listener)
-    loop = _inside("_loops").loops.get("auto")
-    over = _inside("_granian").WorkerSignal()
-    finished = asyncio.Event()
-    over.add_cb(lambda: loop.call_soon_threadsafe(finished.set))
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    server = Server(application, loop, connections)
     application.start(loop)
-    shedder = Shedder(listener, connections)
-    shedder.start()
 
     def drain() -> None:
-        shedder.stop()
+        server.draining = True
         application.drain()
-        over.set()
+        answer_latecomers(listener)
+        loop.call_soon_threadsafe(server.stop_accepting)
 
     await_word(pipe, drain)
-    worker = _worker(number, listener, connections)
-    worker.serve_str(granian.scheduler(loop, application.handle), loop, over)
-    loop.run_until_complete(finished.wait())
+    loop.run_until_complete(server.run(socket.socket(fileno=os.dup(listener))))
     application.stop()
 
 
 def limit_silence(listener: int, seconds: float = SEND_SECONDS) -> None:
     """Have the kernel end each connection of this listener whose client takes nothing of what was sent.
 
-    A client that answers but does not read counts too. hyper itself would wait for it for ever.
+    A client that answers but does not read counts too. The loop itself would wait for it for ever.
     """
     with socket.socket(fileno=os.dup(listener)) as ours:
         ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
@@ -104,7 +168,9 @@ def limit_silence(listener: int, seconds: float = SEND_SECONDS) -> None:
 def raise_descriptor_limit(connections: int) -> int:
     """Take as many descriptors as so many connections may need, or the system lets us have; returns how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, 2 * connections + KEPT) if hard != resource.RLIM_INFINITY else 2 * connections + KEPT
+    wanted = DESCRIPTORS * connections + KEPT
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(hard, wanted)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return max(soft, wanted)
@@ -114,37 +180,6 @@ def most_connections(descriptors: int, wanted: int = MOST_CONNECTIONS) -> int:
     """How many connections a worker takes, with descriptors left for the databases, blobs and a reserve."""
     kept = min(descriptors // 2, KEPT)
     return min(wanted, descriptors - kept)
-
-
-def _worker(number: int, listener: int, connections: int) -> Any:
-    from granian.http import HTTP1Settings
-
-    held = _inside("_granian").SocketHolder(os.dup(listener), False, BACKLOG)
-    return _inside("_granian").RSGIWorker(
-        number + 1,
-        (None, held),
-        None,  # no channel for Granian's metrics
-        1,  # threads of the network side
-        FILE_THREADS,
-        1,  # Python threads: RSGI has one
-        30,  # seconds an idle one of them lives
-        connections,
-        "1",
-        HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=BUFFER_BYTES),
-        None,  # HTTP/2
-        False,  # websockets
-        None,  # static files
-        *_NO_TLS,
-        (None, None),  # metrics
-    )
-
-
-_NO_TLS: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
-
-
-def _inside(module: str) -> Any:
-    """A module of Granian whose types are not those of its stubs."""
-    return import_module(f"granian.{module}")
 
 
 def await_word(pipe: int, drain: Callable[[], None]) -> None:

@@ -1,36 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to connections for which there is no room: answered 503 and closed, never left waiting.
-
-Granian takes no more connections than it is told to and leaves the others in the kernel's queue. The listening
-socket is ours as well, so when the queue does not get shorter and the worker is full, we take them from it. One
-descriptor is kept in reserve for when there is none left at all.
-"""
+"""What is said to connections for which there is no room, or no time any more: 503 and closed, never left waiting."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import select
 import socket
 import threading
 import time
-from collections import deque
-from pathlib import Path
-
-PATIENCE_SECONDS = 0.5
-"""How long the queue must not have been empty before we take from it: another worker may have room."""
-
-LOOK_SECONDS = 0.05
-LINGER_SECONDS = 0.2
-STOPPING_SECONDS = 1.0
-"""How long those are answered who connected before the socket was shut."""
-
-BATCH = 256
-"""Connections answered between two looks at whether there is room again."""
 
 HELD = 64
-"""Connections that were answered and have a moment to read it."""
+"""Connections that were answered so and have a moment to read it."""
+
+BATCH = 256
+"""Connections answered between two looks at the time."""
+
+LINGER_SECONDS = 0.2
+LOOK_SECONDS = 0.05
+STOPPING_SECONDS = 1.0
+"""How long those are answered who connected before the socket was shut."""
 
 
 def _unavailable(text: bytes, seconds: int) -> bytes:
@@ -42,101 +30,32 @@ def _unavailable(text: bytes, seconds: int) -> bytes:
 BUSY = _unavailable(b"The server has no room for more connections; try again.\n", 5)
 STOPPING = _unavailable(b"The server is stopping; try again.\n", 5)
 
-_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+
+def answer_latecomers(listener: int) -> None:
+    """Tell whoever connects to the descriptor of a listening socket from now on, for a moment, that we are stopping."""
+    ours = socket.socket(fileno=os.dup(listener))
+    ours.setblocking(False)
+    threading.Thread(target=_answer, args=(ours,), name="latecomers", daemon=True).start()
 
 
-class Shedder:
-    """A thread that answers 503 for a worker with `most` connections on the listening descriptor `listener`."""
-
-    def __init__(self, listener: int, most: int) -> None:
-        self._socket = socket.socket(fileno=os.dup(listener))
-        self._most = most
-        self._stopping = threading.Event()
-        self._held: deque[tuple[float, socket.socket]] = deque()
-        self._reserve = _spare()
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._socket.setblocking(False)
-        threading.Thread(target=self._watch, name="shedder", daemon=True).start()
-
-    def stop(self) -> None:
-        """Take whoever waits, then let go of the socket; nobody else takes connections any more."""
-        self._stopping.set()
-
-    def _watch(self) -> None:
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        waiting_since: float | None = None
-        while not self._stopping.is_set():
-            if not poll.poll(LOOK_SECONDS * 1000 if self._held else PATIENCE_SECONDS * 1000):
-                waiting_since = None
-            elif waiting_since is None:
-                waiting_since = time.monotonic()
-            if waiting_since is not None:
-                if time.monotonic() - waiting_since >= PATIENCE_SECONDS and self._is_full():
-                    self._shed(BUSY)
-                self._stopping.wait(LOOK_SECONDS)
-            self._let_go(time.monotonic() - LINGER_SECONDS)
-        until = time.monotonic() + STOPPING_SECONDS
+def _answer(listener: socket.socket) -> None:
+    until = time.monotonic() + STOPPING_SECONDS
+    held: list[tuple[float, socket.socket]] = []
+    with listener:
         while time.monotonic() < until:
-            self._shed(STOPPING)
+            with contextlib.suppress(OSError):  # nobody waits, or there is no descriptor
+                held.extend((time.monotonic(), _told(listener.accept()[0])) for _ in range(BATCH))
             time.sleep(LOOK_SECONDS)
-        self._let_go(time.monotonic())
-        self._socket.close()
-
-    def _is_full(self) -> bool:
-        try:
-            open_now = sum(1 for _ in Path("/proc/self/fd").iterdir())
-        except OSError:  # no descriptor left even for looking
-            return True
-        return open_now - len(self._held) >= self._most
-
-    def _shed(self, answer: bytes) -> None:
-        """Answer those that wait; each is closed after it had a moment to read the answer."""
-        for _ in range(BATCH):
-            connection = self._accept()
-            if connection is None:
-                return
-            with contextlib.suppress(OSError):
-                connection.setblocking(False)
-                connection.send(answer)
-                connection.shutdown(socket.SHUT_WR)
-            self._held.append((time.monotonic(), connection))
-            while len(self._held) > HELD:
-                self._held.popleft()[1].close()
-
-    def _accept(self) -> socket.socket | None:
-        """The next that waits; without a descriptor for it, those held are let go, then the reserve is."""
-        for _ in range(2):
-            try:
-                return self._socket.accept()[0]
-            except OSError as error:
-                if error.errno not in _NO_DESCRIPTOR:
-                    return None
-                self._let_go(time.monotonic())
-                self._use_reserve()
-        return None
-
-    def _use_reserve(self) -> None:
-        """Reset one connection by the descriptor in reserve, and keep one again."""
-        if self._reserve is None:
-            self._reserve = _spare()
-            return
-        os.close(self._reserve)
-        with contextlib.suppress(OSError):
-            connection = self._socket.accept()[0]
-            with connection, contextlib.suppress(OSError):
-                connection.setblocking(False)
-                connection.send(BUSY)
-        self._reserve = _spare()
-
-    def _let_go(self, before: float) -> None:
-        while self._held and self._held[0][0] <= before:
-            self._held.popleft()[1].close()
+            before = time.monotonic() - LINGER_SECONDS
+            while held and (held[0][0] <= before or len(held) > HELD):
+                held.pop(0)[1].close()
+    for _, connection in held:
+        connection.close()
 
 
-def _spare() -> int | None:
+def _told(connection: socket.socket) -> socket.socket:
     with contextlib.suppress(OSError):
-        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    return None
+        connection.setblocking(False)
+        connection.send(STOPPING)
+        connection.shutdown(socket.SHUT_WR)
+    return connection

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One worker process: Granian around the edge (RSGI) or around the origin alone (WSGI).
+"""One worker process without the edge: Granian around the origin alone (WSGI).
 
 A worker obeys its supervisor only: INT and TERM may reach every process of the group and are ignored here. The
 supervisor's pipe says when to drain; when it just ends, the supervisor is gone and the worker ends at once.
