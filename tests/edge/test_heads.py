@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from packhouse.edge.heads import REMEMBERED, FaultyError, Heads, Message, last_lines, read_line
-from packhouse.edge.http import Direct, Request
+from packhouse.edge.http import REASON, Direct, Request
 
 PEER = Direct("127.0.0.1:5", "http")
 PLAIN = b"GET /simple/a/?x=1 HTTP/1.1\r\nHost: h\r\nAccept: text/html \r\nX-A: 1\r\nX-A: 2\r\n\r\n"
@@ -164,3 +164,17 @@ def test_the_last_lines() -> None:
     kept, ending = last_lines(784111777)
     assert kept == b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
     assert ending == b"connection: close\r\n" + kept
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ("File already exists", b"File already exists"),
+        ("caf\u00e9 \u2026\r\nSet-Cookie: x\0", b"caf\xe9 ???Set-Cookie: x?"),
+        ("x" * 5000, b"x" * 400),
+    ],
+    ids=["plain", "what can't be said", "long"],
+)
+def test_L11_the_words_behind_a_status_are_those_of_the_origin(said: str, sent: bytes) -> None:
+    head, _ = Heads().of_reply(400, ((REASON, said), ("content-length", "0")), 0)
+    assert head == b"HTTP/1.1 400 " + sent + b"\r\ncontent-length: 0\r\n"

@@ -66,3 +66,20 @@ def test_the_page_explains_every_code_of_an_upload(site: Site):
     assert missing == []
     assert page.text.count("<h1>") == 1
     assert "`" not in page.text.partition("<h1>")[2].partition("</main>")[0]
+
+
+def test_L11_the_first_sentence_stands_behind_the_status(site: Site):
+    answer = refused(site, "")
+    if site.mode == "origin":  # whose server sends the usual words, whatever it is told
+        assert answer.reason == "Bad Request"
+    else:
+        assert answer.text.startswith(answer.reason + " See http")
+        assert answer.reason.startswith("requires-python: ")
+
+
+def test_L11_what_a_file_says_stays_one_line_behind_the_status(site: Site):
+    lines = ["Requires-Python: \u0161\u00e9\t>=" + "x" * 2000]
+    answer = site.upload(wheel(fresh(), lines=lines))
+    assert answer.status == 400
+    assert len(answer.reason) <= 400
+    assert answer.reason.isprintable()

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import httptools
 
 from packhouse.domain.headers import Headers
-from packhouse.edge.http import Peer, Reply, Request, plain
+from packhouse.edge.http import REASON, Peer, Reply, Request, plain
 from packhouse.edge.limits import CLOSE, MAX_HEADERS, METHODS
 from packhouse.edge.responses import BODILESS
 
@@ -32,12 +32,16 @@ CHUNK_OVERHEAD = 16 * 1024
 HEAD_BYTES = 64 * 1024 - 512
 """Most bytes of a request's head."""
 
+REASON_LENGTH = 400
+"""Most characters behind a status: programs in between keep few bytes for a head."""
+
 UNSOUND = plain(400, "The request is not sound HTTP; send it again.\n", CLOSE)
 
 # How a head must begin; and a line that ends without CR, which no head has.
 _BEGINNING = re.compile(rb"[A-Z]{1,20}(?: |\Z)")
 _BARE = re.compile(rb"(?<!\r)\n")
 _LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\x7e]+) HTTP/1\.([01])\Z")
+_UNSAYABLE = re.compile(r"[^\x20-\x7e\xa1-\xff]")
 _FAULTY = re.compile(r"[\r\n\0]")
 
 # What is said about this connection or this body alone, or is nobody else's business, is never remembered.
@@ -214,6 +218,9 @@ class Heads:
         for name, value in headers:
             if name == "connection":
                 closes = closes or value == "close"
+                continue
+            if name == REASON:
+                lines[0] = f"HTTP/1.1 {status} {_UNSAYABLE.sub('?', value)[:REASON_LENGTH]}\r\n"
                 continue
             said = said or name == "content-length"
             lines.append(f"{name}: {value}\r\n")

@@ -90,6 +90,10 @@ class GrowingRange(NamedTuple):
     end: int
 
 
+REASON = ":reason"
+"""Among the headers of a reply: the words behind the status, where they are not the usual ones."""
+
+
 class Reply(NamedTuple):
     """A complete answer: header names are lower-case; `body` None means none at all (HEAD, 204, 304)."""
 

@@ -13,11 +13,12 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from http.client import responses
 from itertools import chain, islice
 from typing import Any, Protocol
 
 from packhouse.domain.headers import Headers
-from packhouse.edge.http import ClientGoneError, Exchange, FileRange, Reply, SlowBodyError, plain
+from packhouse.edge.http import REASON, ClientGoneError, Exchange, FileRange, Reply, SlowBodyError, plain
 
 MEMORY = 256 * 1024
 """Bytes of a body that are collected before it counts as long."""
@@ -118,8 +119,11 @@ class Answer:
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
         if exc_info is not None and self._begun:
             raise exc_info[1].with_traceback(exc_info[2])
-        self._status = int(status.split(" ", 1)[0])
+        code, _, reason = status.partition(" ")
+        self._status = int(code)
         self._headers = tuple((name.lower(), value) for name, value in headers)
+        if reason and reason != responses.get(self._status):
+            self._headers += ((REASON, reason),)
         return _no_write
 
     def _reply(self, reply: Reply) -> None:

@@ -129,12 +129,16 @@ def _address(request: HttpRequest) -> str:
 
 
 def _refusal(request: HttpRequest, error: PackhouseError) -> HttpResponse:
-    """JSON for those who ask for it (uv), a page for browsers, plain sentences for all others (twine)."""
+    """JSON for those who ask for it (uv), a page for browsers, plain sentences for all others (twine).
+
+    Some tools show the words behind the status alone: those are the first sentence.
+    """
     explain = partial(link_to, request)
     accept = request.headers.get("Accept", "")
-    if "text/html" in accept and "json" not in accept and "text/plain" not in accept:
-        return page_reply(request, error, explain)
-    return api_reply(request, error, explain)
+    page = "text/html" in accept and "json" not in accept and "text/plain" not in accept
+    response = (page_reply if page else api_reply)(request, error, explain)
+    response.reason_phrase = one_line(error.faults[0].message).encode("latin-1", "replace").decode("latin-1")
+    return response
 
 
 def _success(request: HttpRequest, outcome: uploads.Outcome) -> HttpResponse:
