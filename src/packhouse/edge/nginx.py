@@ -15,7 +15,7 @@ from pathlib import Path
 from packhouse.domain.headers import BINARY, NOSNIFF, PAGE_POLICY, Headers
 from packhouse.edge.files import DAMAGED
 from packhouse.edge.http import Exchange, FileRange, Reply, Request, Sink, plain
-from packhouse.edge.limits import CLOSE
+from packhouse.edge.limits import CLOSE, METHODS
 from packhouse.storage.marks import EVERYTHING, ROOT
 
 KEPT_SECONDS = 20
@@ -288,7 +288,8 @@ class Front:
 
     def admit(self, exchange: Exchange) -> Exchange | Reply:
         """The exchange as nginx wants it answered, or the refusal of one that came past it."""
-        if not hmac.compare_digest(exchange.request.headers.get(SECRET, "").encode(), self._secret.encode()):
+        known = exchange.request.method in METHODS  # else it will be refused for that; its headers were not read
+        if known and not hmac.compare_digest(exchange.request.headers.get(SECRET, "").encode(), self._secret.encode()):
             return plain(421, "This is not the server's address; ask at the one it was started on.\n", CLOSE)
         return FrontedExchange(exchange, self._blobs)
 
