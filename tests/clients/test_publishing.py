@@ -118,8 +118,9 @@ def words(done: Done) -> str:
 
 def _reasons(client: Callable[[Desk], Done]) -> tuple[str, ...]:
     """What a client says of a filename that is taken; uv may ask the index first, pdm shows the status alone."""
-    said = {uv_with_check_url: ("already exist", "do not match"), pdm: ("400 Bad Request",)}
-    return said.get(client, ("File already exists",))
+    if client is uv_with_check_url:
+        return "already exist", "do not match"
+    return ("400 Bad Request",) if client is pdm else ("File already exists",)
 
 
 def test_a_client_publishes_repeats_and_is_refused(client: Callable[[Desk], Done], desk: Desk, live: Server) -> None:
