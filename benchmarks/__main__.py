@@ -15,6 +15,7 @@ from benchmarks.installing import install
 from benchmarks.large import measure_large
 from benchmarks.others import others
 from benchmarks.peers import PEERS
+from benchmarks.pulling import pull
 from benchmarks.reading import read
 from benchmarks.scene import set_up
 from benchmarks.sizes import TINY, Sizes
@@ -29,6 +30,7 @@ PARTS = {
     "install": install,
     "upload": upload,
     "fresh": publish_and_read,
+    "pull": pull,
     "load": memory_under_load,
     "large": measure_large,
     "two": with_two_workers,

@@ -187,6 +187,7 @@ def _how(sizes: Sizes) -> str:
         releases=sizes.releases,
         big=sizes.big,
         fat=sizes.fat / 1e6,
+        link=sizes.link / 1e6,
         tree=sizes.tree,
         plenty=sizes.plenty,
         connections="32 connections, 4 for the large file",

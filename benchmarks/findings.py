@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.pulling import UPSTREAM
 from benchmarks.scene import NGINX, OURS
 from benchmarks.uploads import LOOP
 
@@ -64,6 +65,11 @@ BUDGETS = (
     Budget("fresh", "read right after publishing, by 4 clients: stale", 0, "answers", "stale", at_least=False),
     Budget("install", "`uv pip install` of 60 projects, cold", 1.05, "s", "seconds", NGINX, at_least=False),
     Budget("install-ten", "the same, 10 at once", None, "s", "seconds", NGINX, at_least=False),
+    Budget(
+        "pull", "cold 50 MB file pulled through, over a link of 100 MB/s", 1.1, "s", "seconds", UPSTREAM, at_least=False
+    ),
+    Budget("pull", "the same, until the first byte, of the time of all", 0.9, "", "first_share", at_least=False),
+    Budget("pull-crowd", "upstream fetches for 1,000 clients at once", 1, "fetches", "fetches", at_least=False),
     Budget("start", "start to first page, existing folder", 1.5, "s", "seconds", at_least=False),
     Budget("memory", "idle memory (PSS), all processes", 150e6, "bytes", "bytes", at_least=False),
     Budget("memory-load", "the same at most, 64 connections reading, one publishing", None, "bytes", "bytes"),

@@ -31,6 +31,10 @@ class Sizes:
     pairs: int = 2000  # of an upload and the read after it
     plenty: int = 1000  # projects of the folder that is filled when none is given
     largest: int = 43_145  # files of its largest one
+    pulled: int = 50_000_000  # the file that is pulled through
+    pulls: int = 5
+    link: int = 100_000_000  # bytes a second that the simulated upstream sends
+    crowd: int = 1000  # clients that want one file at once
     root: int = 800_000  # projects from which its root index is measured
 
 
@@ -56,5 +60,8 @@ TINY = Sizes(
     pairs=8,
     plenty=3,
     largest=30,
+    pulled=2_000_000,
+    pulls=1,
+    crowd=10,
     root=0,
 )

@@ -21,6 +21,7 @@ import orjson
 import pytest
 from tests.corpus import make_wheel
 from tests.infra import clients
+from tests.infra.crowds import ask_at_once
 from tests.infra.server import Server, finish, start, start_node
 from tests.infra.upstreams import Fault, UpFile, Upstream, cut_after, held, paused_after, sends, status, upstream
 
@@ -239,6 +240,28 @@ def test_hostile_239_a_hundred_at_once_are_one_fetch_and_the_first_byte_does_not
         go_on.set()
         assert [reply.result(DEADLINE) for reply in replies] == [data] * 100
     assert source.asked("GET", files=True) == [source.sdist]
+
+
+CLIENTS = 1000
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("what", ["page", "small", "large"])
+def test_hostile_239_a_thousand_at_once_are_one_fetch(at_edge: Server, source: Source, what: str):
+    """All of them have asked before the upstream answers, at two workers; each gets all of it."""
+    go_on = threading.Event()
+    if what == "page":
+        url, data = source.page, b""
+        source.fails("", held(go_on))
+    else:
+        source.project.files[1].data = source.project.files[1].data[:1_200_000]
+        url, data = (wheel_of if what == "small" else sdist_of)(at_edge, source)
+        source.fails(url.rpartition("/")[2], held(go_on) if what == "small" else paused_after(600_000, go_on))
+    before = len(source.asked())
+    [(status, digest)] = set(ask_at_once(f"{at_edge.url}{url}", CLIENTS, go_on.set))
+    assert status == 200
+    assert what == "page" or digest == hashlib.sha256(data).digest()
+    assert len(source.asked()) == before + 1
 
 
 def read_all(server: Server, url: str, first: threading.Event) -> bytes:

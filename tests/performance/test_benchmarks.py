@@ -47,7 +47,14 @@ def run(*arguments: str) -> str:
 
 @pytest.mark.slow
 def test_a_tiny_run_measures_everything_and_keeps_what_was_written_by_hand(tmp_path: Path):
-    parts = ["start", "install", "upload", "fresh", *(["read", "load", "large", "two"] if shutil.which("wrk") else [])]
+    parts = [
+        "start",
+        "install",
+        "upload",
+        "fresh",
+        "pull",
+        *(["read", "load", "large", "two"] if shutil.which("wrk") else []),
+    ]
     document = tmp_path / "performance.md"
     document.write_text(f"old\n{MARK}\n\n## Where the time goes\n", encoding="utf-8")
     run("--scratch", str(tmp_path / "run"), "--document", str(document), *(f"--part={part}" for part in parts))
