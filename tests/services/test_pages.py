@@ -186,7 +186,7 @@ def test_a_page_made_while_something_moved_is_made_again(
 ) -> None:
     press.wheel("foo", "1")
     Page.objects.all().delete()
-    kinds = pages._PROJECT_KINDS if project else pages._ROOT_KINDS
+    kinds = pages.PROJECT_KINDS if project else pages.ROOT_KINDS
     monkeypatch.setitem(kinds, "html", Moving(kinds["html"], lambda: press.wheel("foo", "2")))
     made = pages.read_page("main", project, "html")
     monkeypatch.undo()

@@ -33,6 +33,7 @@ from packhouse.services import (
 )
 from packhouse.services.indexes import LayerSpec
 from packhouse.services.journal import COMMAND
+from packhouse.services.past_pages import past_page
 from packhouse.services.resources import Resources
 
 pytestmark = pytest.mark.django_db
@@ -46,12 +47,12 @@ def point(clock: TickingClock) -> AsOf:
 
 
 def then(index: str, project: str, as_of: AsOf) -> list[str] | None:
-    page = pages.past_page(index, project, "json", as_of)
+    page = past_page(index, project, "json", as_of)
     return None if page is None else [file["filename"] for file in json.loads(page.body)["files"]]
 
 
 def names_then(index: str, as_of: AsOf) -> list[str]:
-    page = pages.past_page(index, "", "json", as_of)
+    page = past_page(index, "", "json", as_of)
     assert page is not None
     return [entry["name"] for entry in json.loads(page.body)["projects"]]
 
@@ -88,7 +89,7 @@ def test_every_fact_of_a_page_has_its_past(press: Press, clock: TickingClock) ->
     assert then("main", "foo", three) == []
     assert then("main", "foo", gone) is None
     assert then("main", "foo", back) == [WHEEL.format("3.0")]
-    page = pages.past_page("main", "foo", "json", two)
+    page = past_page("main", "foo", "json", two)
     assert page is not None
     told = json.loads(page.body)
     assert [file["yanked"] for file in told["files"]] == ["broken", False]
@@ -100,14 +101,14 @@ def test_every_fact_of_a_page_has_its_past(press: Press, clock: TickingClock) ->
 def test_a_past_state_never_changes_whatever_is_done_later(press: Press, clock: TickingClock) -> None:
     press.wheel("foo", "1.0")
     as_of = point(clock)
-    seen = [pages.past_page("main", name, kind, as_of) for name in ("foo", "") for kind in ("html", "json")]
+    seen = [past_page("main", name, kind, as_of) for name in ("foo", "") for kind in ("html", "json")]
     press.wheel("foo", "2.0")
     releases.yank(COMMAND, "foo", "1.0", clock=clock)
     index_rules.change_rule(COMMAND, "main", "deny", "foo", clock=clock)
     indexes.create_index(COMMAND, "low", clock=clock)
     indexes.set_layers(COMMAND, "main", [LayerSpec("index", "low")], clock=clock)
     projects.delete_project(COMMAND, "foo", clock=clock)
-    assert [pages.past_page("main", name, kind, as_of) for name in ("foo", "") for kind in ("html", "json")] == seen
+    assert [past_page("main", name, kind, as_of) for name in ("foo", "") for kind in ("html", "json")] == seen
 
 
 def test_files_deleted_since_are_still_served_in_the_past_and_nowhere_else(press: Press, clock: TickingClock) -> None:
@@ -148,7 +149,7 @@ def test_rules_and_layers_of_the_past_are_those_of_then(
     with pytest.raises(PackhouseError) as caught:
         files.offered_file("main", file.sha256, file.filename, now=clock(), as_of=strict)
     assert caught.value.code == "file-too-new"
-    assert pages.past_page("top", "foo", "json", AsOf(1, strict.at)) is None
+    assert past_page("top", "foo", "json", AsOf(1, strict.at)) is None
 
 
 def test_hostile_242_moments_of_the_future_and_before_everything_are_refused(press: Press, clock: TickingClock) -> None:

@@ -20,9 +20,7 @@ from django.db.models import Max
 from packhouse.catalogue.listings import (
     has_more_files,
     living_project,
-    project_at,
     project_shown,
-    root_at,
     root_shown,
     shape_of,
 )
@@ -30,7 +28,6 @@ from packhouse.catalogue.models import Counter, Index, Page, Project
 from packhouse.catalogue.rows import fetch, run
 from packhouse.domain import page as domain
 from packhouse.domain.listing import ProjectListing, RootListing
-from packhouse.domain.moments import AsOf
 from packhouse.domain.simple import (
     render_project_html,
     render_project_json,
@@ -50,11 +47,11 @@ MOST_FILES = 2_000
 ATTEMPTS = 3
 """Times a page is made on reading while what it shows keeps moving."""
 
-_PROJECT_KINDS: dict[str, Callable[[ProjectListing], bytes]] = {
+PROJECT_KINDS: dict[str, Callable[[ProjectListing], bytes]] = {
     "html": render_project_html,
     "json": render_project_json,
 }
-_ROOT_KINDS: dict[str, Callable[[RootListing], bytes]] = {"html": render_root_html, "json": render_root_json}
+ROOT_KINDS: dict[str, Callable[[RootListing], bytes]] = {"html": render_root_html, "json": render_root_json}
 
 _STORE = """
 INSERT INTO catalogue_page
@@ -160,7 +157,7 @@ def names_page(index: str, serial: int) -> domain.Page:
 
 
 def project_pages(
-    index: Index, project: Project, moment: datetime, kinds: Iterable[str] = _PROJECT_KINDS
+    index: Index, project: Project, moment: datetime, kinds: Iterable[str] = PROJECT_KINDS
 ) -> list[domain.Page]:
     """The pages of a living project in an index at a moment, now; [] when it shows nothing of it."""
     shown = project_shown(index, project, moment)
@@ -168,7 +165,7 @@ def project_pages(
         return []
     return [
         domain.make_page(
-            _PROJECT_KINDS[kind](shown.listing),
+            PROJECT_KINDS[kind](shown.listing),
             index=index.name,
             project=project.name,
             kind=kind,
@@ -215,28 +212,6 @@ def read_page(
         if pull is not None and project:
             pull(index_name, project)
         return _make(index_name, project, kind, clock)
-
-
-def past_page(index_name: str, project: str, kind: str, as_of: AsOf) -> domain.Page | None:
-    """A page of an index as it was at a past moment, never stored; its audience is that of now.
-
-    None when there was no such index or project.
-    """
-    index = Index.objects.filter(name=index_name, created_serial__lte=as_of.serial).first()
-    if index is None:
-        return None
-    modified = int(as_of.at.timestamp())
-    if not project:
-        root = root_at(index, as_of)
-        body, serial = _ROOT_KINDS[kind](root), root.serial
-    else:
-        shown = project_at(index, project, as_of)
-        if shown is None:
-            return None
-        body, serial = _PROJECT_KINDS[kind](shown.listing), shown.listing.serial
-    return domain.make_page(
-        body, index=index.name, project=project, kind=kind, serial=serial, modified=modified, audience=index.audience
-    )
 
 
 def stored_page(index_name: str, project: str, kind: str) -> domain.Page | None:
@@ -340,7 +315,7 @@ def _draft_project(index: Index, name: str, kind: str, moment: datetime) -> _Dra
 def _draft_root(index: Index, kind: str) -> _Draft:
     shape, listing = shape_of(index), root_shown(index)
     page = domain.make_page(
-        _ROOT_KINDS[kind](listing),
+        ROOT_KINDS[kind](listing),
         index=index.name,
         project="",
         kind=kind,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from packhouse.config import Settings
 from packhouse.domain.pictures import Picture
+from packhouse.services.page_memory import PageMemory
 from packhouse.storage.growing import Nursery
 from packhouse.storage.incoming import Hook, no_hook
 from packhouse.storage.tally import Tally
@@ -49,7 +50,8 @@ def _doors() -> Doors:
 class Resources:
     """What there is one of in a process.
 
-    `hook` is called at each step of an upload; `doors` lead to upstreams, `nursery` has the files being fetched.
+    `hook` is called at each step of an upload; `doors` lead to upstreams, `nursery` has the files being fetched,
+    `past` the pages of past states used lately.
     """
 
     settings: Settings
@@ -62,3 +64,4 @@ class Resources:
     tally: Tally = field(default_factory=Tally)
     doors: Doors = field(default_factory=_doors)
     nursery: Nursery = field(default_factory=Nursery)
+    past: PageMemory = field(default_factory=PageMemory)

@@ -20,8 +20,9 @@ from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.negotiation import choose_representation
 from packhouse.domain.page import answer_page
 from packhouse.domain.permissions import IndexRight
-from packhouse.services import pages, pulling
+from packhouse.services import pulling
 from packhouse.services.journal import Past, moment_named
+from packhouse.services.past_pages import past_page
 from packhouse.web import documents, files, resources, simple
 from packhouse.web.reading import lower_headers
 from packhouse.web.simple import make, missing, plainly_missing, reading
@@ -69,10 +70,11 @@ def _answer(request: HttpRequest, right: IndexRight, past: Past, name: str) -> H
     representation = choose_representation(headers.get("accept"), request.META.get("QUERY_STRING", ""))
     if representation is None:
         return simple.not_acceptable(right)
-    page = pages.past_page(right.name, name, representation.kind, past.as_of)
+    memory = resources.get().past if past.settled else None
+    page = past_page(right.name, name, representation.kind, past.as_of, memory)
     if page is None and name:  # an upstream may know what it was then
         pulling.pull(resources.get(), right.name, name)
-        page = pages.past_page(right.name, name, representation.kind, past.as_of)
+        page = past_page(right.name, name, representation.kind, past.as_of, memory)
     if page is None:
         return missing(right)
     status, sent, body = answer_page(page, request.method or "GET", headers, representation, now=time.time())
