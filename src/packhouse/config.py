@@ -36,6 +36,7 @@ class Settings:
     base_url: str | None = None  # public address, no slash at the end
     upstream: str = "auto"  # auto | none | URL
     registration: str | None = None  # open | invited | closed; default: open on loopback, else invited
+    breached_passwords: str | None = None  # address of a range service, with a slash at the end
     two_factor: str | None = None  # nobody | administrators | owners | everyone; default: see domain.second_factors
     registration_domains: tuple[str, ...] = ()  # only addresses there register without an invitation
     sandbox: str = "off"  # on: for practice, may be wiped
@@ -131,6 +132,7 @@ _SHAPES = {
     ),
     "purge_header": (r"[A-Za-z0-9-]+: ?[\x21-\x7e]+(?: [\x21-\x7e]+)*", "NAME: VALUE, one header of printable ASCII"),
     "security_contact": (r"mailto:[^\s@]+@[^\s@]+|https://\S+", "mailto:ADDRESS or an https address"),
+    "breached_passwords": (r"https?://[^/?#@\s]+/([^?#\s]*/)?", "an http(s) address with a slash at the end"),
     "email": (r"smtps?://\S+", "smtp://USER:PASSWORD@HOST:PORT"),
 }
 

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Argon2, a few at a time."""
+"""Argon2, a few at a time; what leaked elsewhere is refused."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from tests.infra.breach_host import BreachHost, breach_host
 
 from packhouse.errors import Kind, PackhouseError
 from packhouse.site import passwords
@@ -58,3 +64,33 @@ def test_hostile_188_a_flood_is_turned_away_so_that_threads_stay_free():
 )
 def test_the_limit_counts_bytes(text: str, long: bool):
     assert too_long(text) is long
+
+
+@pytest.fixture
+def leaks(settings: Any) -> Iterator[BreachHost]:
+    with breach_host() as host:
+        host.leaked = {"seven quiet otters"}
+        settings.PACKHOUSE = replace(settings.PACKHOUSE, breached_passwords=host.url)
+        yield host
+
+
+def test_a_password_that_leaked_elsewhere_is_refused(leaks: BreachHost):
+    with pytest.raises(ValidationError) as refused:
+        validate_password("seven quiet otters")
+    assert refused.value.error_list[0].code == "password_breached"
+    validate_password("nine loud badgers")
+
+
+@pytest.mark.parametrize("fault", ["fails", "is a page"])
+def test_a_service_that_fails_keeps_nobody_from_a_password(leaks: BreachHost, fault: str):
+    leaks.fault = fault
+    validate_password("seven quiet otters")
+    assert len(leaks.asked) == 1
+    with pytest.raises(ValidationError):
+        validate_password("password1234")  # the bundled list needs nobody
+
+
+def test_nobody_is_asked_unless_a_service_is_named(settings: Any):
+    with breach_host() as host:
+        validate_password("seven quiet otters")
+    assert host.asked == []

@@ -47,6 +47,7 @@ def _validators() -> list[dict[str, Any]]:
         },
         {"NAME": f"{django}.CommonPasswordValidator"},
         {"NAME": f"{django}.NumericPasswordValidator"},
+        {"NAME": "packhouse.site.passwords.BreachedPasswordValidator"},
     ]
 
 

@@ -9,10 +9,16 @@ from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import Any
 
+import structlog
+from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.exceptions import ValidationError
 
 from packhouse.errors import Fault, Kind, PackhouseError
+from packhouse.upstream.breaches import is_breached
+from packhouse.upstream.errors import UnreachableError, UnusableError
+
+_log = structlog.stdlib.get_logger(__name__)
 
 MIN_LENGTH = 10
 """Characters of a password at least."""
@@ -65,6 +71,33 @@ class Argon2(Argon2PasswordHasher):
         """Compare a password with its hash, in turn."""
         with _turn():
             return bool(super().verify(password, encoded))
+
+
+class BreachedPasswordValidator:
+    """Refuses a password that a service of leaked passwords knows, where the administrator named one.
+
+    A service that does not answer keeps nobody from a password: the bundled list was asked before.
+    """
+
+    def validate(self, password: str, user: object = None) -> None:
+        """Raise ValidationError when the password has leaked."""
+        service = settings.PACKHOUSE.breached_passwords
+        if not service or too_long(password):
+            return
+        try:
+            found = is_breached(service, password)
+        except (UnreachableError, UnusableError) as error:
+            _log.warning("leaked passwords not asked about", reason=str(error))
+            return
+        if found:
+            raise ValidationError(_LEAKED, code="password_breached")
+
+    def get_help_text(self) -> str:
+        """What the form says; nothing, nobody asks for it."""
+        return ""
+
+
+_LEAKED = "This password stands in lists that leaked from other places, which guessers try first; choose another."
 
 
 class MaximumBytesValidator:
