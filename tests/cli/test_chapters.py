@@ -12,6 +12,7 @@ import pytest
 from tests.http.client import V1_JSON, Site, sdist, wheel
 from tests.infra.desk import Desk
 from tests.infra.server import finish, start
+from tests.infra.upstreams import UpFile, Upstream, status, upstream
 
 pytestmark = pytest.mark.slow
 
@@ -81,3 +82,83 @@ def test_time_travel_as_it_stands(site: Site) -> None:
         typed.append(line.split()[0])
     assert set(typed) == {"snapshot", "promote", "purge", "gc"}
     assert site.ask(f"/@serial-{serial}/simple/reels/", accept=V1_JSON).json()["files"] == []
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Upstream]:
+    """The upstream of the chapter on what is safe."""
+    with upstream() as running:
+        running.add("urllib3", UpFile("urllib3-1.0.tar.gz", b"one"), UpFile("urllib3-2.0.tar.gz", b"two"))
+        running.add("left-pad", UpFile("left_pad-1.0.tar.gz", b"three"))
+        running.add("acme-tool", UpFile("acme_tool-99.0.tar.gz", b"evil"))
+        running.add("acme-later", UpFile("acme_later-99.0.tar.gz", b"evil"))
+        running.add("gone", UpFile("gone-1.0.tar.gz", b"four"))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guarded(host: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with that upstream below `main`."""
+    data = tmp_path_factory.mktemp("safe") / "data"
+    server = start(data, "--workers", "1", "--upstream", host.url)
+    desk = Desk(data)
+    yield Site(server, "edge", desk)
+    desk.close()
+    finish(server)
+
+
+def names(site: Site, project: str) -> list[str]:
+    """The files of a project's page."""
+    answer = site.ask(f"/simple/{project}/", accept=V1_JSON)
+    return [file["filename"] for file in answer.json()["files"]] if answer.status == 200 else [str(answer.status)]
+
+
+def test_safe_by_default_as_it_stands(guarded: Site, host: Upstream) -> None:
+    site = guarded
+    site.publish(wheel("acme-tool"))
+    site.publish(wheel("tapes"))
+    # without a setting
+    for spelling in ("acme_tool", "ACME.Tool", "acme--tool"):
+        assert site.ask(f"/simple/{spelling}/").leads_to() == "/simple/acme-tool/"
+    assert names(site, "acme-tool") == ["acme_tool-1.0-py3-none-any.whl"]
+    assert [path for path in host.paths() if "acme" in path.lower()] == []
+    assert names(site, "urllib3") == ["urllib3-1.0.tar.gz", "urllib3-2.0.tar.gz"]
+    page = site.ask("/simple/urllib3/", accept=V1_JSON).json()
+    address = next(file["url"] for file in page["files"] if file["filename"] == "urllib3-1.0.tar.gz")
+    path = f"/files/{address.partition('/files/')[2]}"
+    refused = site.upload(wheel("urllib3", "3.0"))
+    assert refused.status == 403
+    assert "packhouse upstream permit urllib3" in refused.text
+    host.faults["*"] = status(503)
+    assert names(site, "gone") == ["502"]
+    host.faults.clear()
+    assert host.paths("/simple/", "GET").count("/simple/") == 0  # never its whole list
+    typed = []
+    for line in lines("safe-by-default.md"):
+        site.must(*shlex.split(line))
+        typed.append(line)
+        if line.startswith("upstream reserve"):
+            assert names(site, "acme-later") == ["404"]
+            assert host.paths("/simple/acme-later/") == []
+        if line == "index rule main minimum_age 3d":  # of a project first asked for, upload times are believed
+            assert names(site, "urllib3") == ["urllib3-1.0.tar.gz", "urllib3-2.0.tar.gz"]
+            assert names(site, "tapes") == []
+        if line == "index rule main minimum_age_mode warn":
+            assert names(site, "tapes") == ["tapes-1.0-py3-none-any.whl"]
+            assert "warning\ttapes-1.0" in site.must("explain", "tapes")
+        if line == "index rule main minimum_age_mode enforce":
+            assert names(site, "tapes") == []
+            assert names(site, "acme-tool") == ["acme_tool-1.0-py3-none-any.whl"]
+        if line.startswith("index rule main deny"):
+            assert names(site, "urllib3") == ["urllib3-2.0.tar.gz"]
+            assert names(site, "left-pad") == []
+            hidden = site.ask(path)
+            assert (hidden.status, "deny" in hidden.text) == (403, True)
+        if line.startswith("explain"):
+            said = site.must(*shlex.split(line))
+            assert "answer\tupstream default" in said
+            assert "hidden\turllib3-1.0.tar.gz\tdeny\tsince 20" in said
+        if line.startswith("status acme-tool"):
+            assert names(site, "acme-tool") == ([] if "quarantined" in line else ["acme_tool-1.0-py3-none-any.whl"])
+    assert {line.split()[0] for line in typed} == {"upstream", "index", "explain", "status"}
+    assert len(typed) == 15

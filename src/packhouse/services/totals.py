@@ -16,6 +16,9 @@ from packhouse.services.serving import has_policy
 
 QUICK = 20_000
 """Files a server ever had up to which they are counted for each who asks."""
+FEW = 2_000
+"""The same for an index that has rules, whose files are judged one by one."""
+PATIENCE = 60.0
 FIRST = "main"
 """The index of the first page."""
 _HELD = "totals-server"
@@ -30,18 +33,24 @@ def totals(now: datetime, index: str = FIRST, quick: int = QUICK) -> Counts:
 
 
 def _served(index_name: str, now: datetime) -> Counts:
-    """Each project judged by the rules of the index; counted anew when something is committed or a cooldown ends."""
+    """Each project judged by the rules of the index; counted anew when something is committed or a cooldown ends.
+
+    On a server of more than `FEW` files at most once in `PATIENCE` seconds.
+    """
     index = find_index(index_name)
     key, kept = f"{_key(index_name)}-served", cache.get(f"{_key(index_name)}-served")
-    if kept and kept[0] == [index.serial, index.shaped] and (kept[1] is None or now.timestamp() < kept[1]):
-        return Counts(*kept[2])
+    if kept and (kept[1] is None or now.timestamp() < kept[1]):
+        patience = 0 if _is_quick(FEW) else PATIENCE
+        if kept[0] == [index.serial, index.shaped] or now.timestamp() < kept[3] + patience:
+            return Counts(*kept[2])
     names = queries.serials(sorted(indexes_below_all([index_name])))
     known = [outline for outline in outlines(index_name, names, now).values() if not outline.quarantined]
     releases = [release for outline in known for release in outline.releases.values()]
     shown = sum(1 for outline in known if outline.releases)
     found = Counts(shown, len(releases), sum(len(release.files) for release in releases))
     until = min((outline.until.timestamp() for outline in known if outline.until is not None), default=None)
-    cache.set(key, ([index.serial, index.shaped], until, (found.projects, found.releases, found.files)), None)
+    told = (found.projects, found.releases, found.files)
+    cache.set(key, ([index.serial, index.shaped], until, told, now.timestamp()), None)
     return found
 
 

@@ -122,7 +122,12 @@ class Pulled:
 
 
 def ask(resources: Resources, index_name: str, name: str, client: str) -> None:
-    """Bring what is kept of a project up to date as `pulling.pull` does, a few at a time; raises what it raises."""
+    """Bring what is kept of a project up to date as `pulling.pull` does, a few at a time; raises what it raises.
+
+    Who asks about one that is up to date waits for nobody.
+    """
+    if UpstreamProject.objects.filter(name=name, fresh_until__gt=resources.clock().timestamp()).exists():
+        return
     if not _ASKING.acquire(timeout=PATIENCE):
         raise refuse(Kind.UPSTREAM, "upstream-failed", "Others wait for the upstream just now; try again in a moment.")
     try:
