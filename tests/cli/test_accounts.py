@@ -4,6 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.corpus import make_wheel
 from tests.infra.server import Server, run_packhouse
 
 pytestmark = pytest.mark.slow
@@ -111,3 +112,35 @@ def test_a_second_factor_is_reset_by_command_with_a_reason(live: Server) -> None
     done = server.must("user", "reset-two-factor", person.name, "--reason", "called back", "--yes")
     assert done.endswith(f"Took from {person.name}: nothing, there was none.")
     assert "The reason given: called back" in done  # without a mail server the mail is shown, too
+
+
+def test_an_organization_from_the_terminal(live: Server):
+    owner, other = live.make_user(), live.make_user()
+    name = f"org-{owner.name[-8:]}"
+    assert f"at /org/{name}/" in live.must("organization", "create", name, "--owner", owner.name, "--title", "A B")
+    live.must("organization", "member", name, other.name, "--role", "manager")
+    live.must("organization", "team", name, "core", "--add", other.name)
+    token = live.must("token", "create", name, "--name", "ci")
+    assert token.startswith("pkh_o")
+    project = f"p-{owner.name[-8:]}"
+    assert live.publish(token, *make_wheel(project, "1.0"))[0] == 200
+    live.must("organization", "team", name, "core", "--project", project, "--role", "maintainer")
+    shown = live.must("organization", "show", name).splitlines()
+    assert sorted(shown) == sorted(
+        [
+            f"name\t{name}",
+            "title\tA B",
+            f"owner\t{owner.name}",
+            f"manager\t{other.name}",
+            f"team\tcore\tmember\t{other.name}",
+            f"team\tcore\tmaintainer\t{project}",
+            f"project\t{project}",
+        ]
+    )
+    assert f"{name}\t2\t1\tA B" in live.must("organization", "list").splitlines()
+    assert live.command("organization", "delete", name, "--yes").returncode == 2
+    live.must("organization", "transfer", project, "--to", other.name)
+    assert live.publish(token, *make_wheel(project, "1.1"))[0] == 403
+    live.must("organization", "delete", name, "--yes")
+    assert live.publish(token, *make_wheel(f"{project}-x", "1.0"))[0] == 401
+    assert live.command("user", "create", name, "--email", "z@example.org", "--password-stdin").returncode == 2

@@ -368,3 +368,41 @@ def test_a_rotated_token_fails_on_the_very_next_request(closed: Closed):
     new = closed.site.must("token", "rotate", old, "--grace", "0")
     assert closed.statuses(closed.page, old) == {401}
     assert closed.statuses(closed.page, new) == {200}
+
+
+def test_a_team_reads_every_path_and_its_loss_is_felt_at_the_very_next_request_in_every_process(closed: Closed):
+    site, member = closed.site, closed.site.make_user()
+    organization = fresh("org")
+    site.must("organization", "create", organization, "--owner", site.owner.name)
+    site.must("organization", "member", organization, member.name)
+    site.must("organization", "team", organization, "core", "--add", member.name)
+    token = site.make_token(member, "--scope", "read")
+    documents = [f"{INDEX}/{path.format(closed.name)}" for path in DOCUMENTS]
+    paths = [*closed.paths(), *documents]
+    assert {status for path in paths for status in closed.statuses(path, token)} == {403}
+    site.must("index", "grant", "secret", f"{organization}/core")
+    assert {status for path in paths for status in closed.statuses(path, token)} == {200}
+    assert closed.ask(closed.path, token, "HEAD").status == 200
+    assert closed.ask(f"{INDEX}/simple/{fresh()}/", token).status == 404
+    for way in (
+        ("team", organization, "core", "--remove", member.name),
+        ("member", organization, member.name, "--end"),
+    ):
+        site.must("organization", *way)
+        assert {status for path in paths for status in closed.statuses(path, token)} == {403}
+        site.must("organization", "member", organization, member.name)
+        site.must("organization", "team", organization, "core", "--add", member.name)
+        assert closed.statuses(closed.page, token) == {200}
+    site.must("organization", "team", organization, "core", "--end")
+    assert {status for path in paths for status in closed.statuses(path, token)} == {403}
+
+
+def test_a_token_of_an_organization_reads_what_the_organization_was_named_for(closed: Closed):
+    site, organization = closed.site, fresh("org")
+    site.must("organization", "create", organization, "--owner", site.owner.name)
+    token = site.must("token", "create", organization, "--name", "ci", "--scope", "read")
+    assert closed.statuses(closed.page, token) == {403}
+    site.must("index", "grant", "secret", organization)
+    assert {status for path in closed.paths() for status in closed.statuses(path, token)} == {200}
+    site.must("index", "grant", "secret", organization, "--end")
+    assert {status for path in closed.paths() for status in closed.statuses(path, token)} == {403}

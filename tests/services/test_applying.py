@@ -11,7 +11,7 @@ from tests.infra.clock import TickingClock
 from packhouse.catalogue.models import Index, JournalEntry, User
 from packhouse.domain.permissions import ReadMode
 from packhouse.errors import Kind, PackhouseError
-from packhouse.services import access, applying, indexes
+from packhouse.services import access, applying, indexes, readers
 from packhouse.services.journal import COMMAND, last_serial
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +56,7 @@ def test_what_is_declared_is_made_and_the_second_time_nothing_is(
     assert done(DECLARED, clock) == 7
     assert indexes.find_index("prod").read == "closed"
     assert [layer.spelled for layer in indexes.layers_of("prod")] == ["own", "index:staging"]
-    assert indexes.readers_of("prod") == ["alice"]
+    assert readers.readers_of("prod") == ["alice"]
     assert indexes.rules_of("prod")["minimum_age"] == 604_800
     serial = last_serial()
     assert (lines(DECLARED, clock), done(DECLARED, clock), last_serial()) == ([], 0, serial)
@@ -86,7 +86,7 @@ deny = "left-pad"
     assert done(changed, clock) == 5
     assert indexes.find_index("staging").read == "signed-in"
     assert indexes.rules_of("prod")["closes_after_days"] == 30
-    assert indexes.readers_of("prod") == ["bob"]
+    assert readers.readers_of("prod") == ["bob"]
 
 
 @pytest.mark.parametrize(

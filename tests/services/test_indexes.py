@@ -9,7 +9,7 @@ from tests.infra.clock import TickingClock
 from packhouse.catalogue.models import Counter, Index, IndexRule, JournalEntry, Page, User
 from packhouse.domain.permissions import ReadMode
 from packhouse.errors import Kind, PackhouseError
-from packhouse.services import indexes
+from packhouse.services import indexes, readers
 from packhouse.services.indexes import LayerSpec
 from packhouse.services.journal import COMMAND
 
@@ -68,10 +68,10 @@ def test_grants_come_and_go(alice: User, bob: User, clock: TickingClock) -> None
     indexes.create_index(COMMAND, "team", ReadMode.CLOSED, clock=clock)
     for user in (alice, alice, bob):
         indexes.grant_read(COMMAND, "team", user, clock=clock)
-    assert indexes.readers_of("team") == ["alice", "bob"]
+    assert readers.readers_of("team") == ["alice", "bob"]
     indexes.end_grant(COMMAND, "team", alice, clock=clock)
     indexes.end_grant(COMMAND, "team", alice, clock=clock)
-    assert indexes.readers_of("team") == ["bob"]
+    assert readers.readers_of("team") == ["bob"]
     kinds = list(JournalEntry.objects.filter(index_name="team").order_by("serial").values_list("kind", flat=True))
     assert kinds == ["index created", "index granted", "index granted", "index grant ended"]
 

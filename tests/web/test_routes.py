@@ -44,6 +44,7 @@ def example(route: URLPattern) -> str | None:
         "form": "csv",
         "token_id": 1,
         "pk": 1,
+        "team": "core",
     }
     if route.name is None or not set(route.pattern.converters) <= set(values):
         return None

@@ -24,6 +24,7 @@ from packhouse.catalogue.models import (
     Index,
     Invitation,
     JournalEntry,
+    Organization,
     Placement,
     Project,
     ProjectStatus,
@@ -36,6 +37,7 @@ from packhouse.catalogue.models.journal import RESTORED
 from packhouse.catalogue.rows import fetch_one
 from packhouse.domain.listing import Status
 from packhouse.domain.moments import AsOf
+from packhouse.domain.permissions import ProjectRole
 from packhouse.domain.project_json import FileFacts, ProjectFacts, ReleaseFacts
 from packhouse.domain.serving import Policy
 from packhouse.domain.versions import sort_key
@@ -163,9 +165,10 @@ def description_of(release: ReleaseFacts) -> FileDescription | None:
 
 
 def project_people(name: str) -> list[tuple[str, str]]:
-    """(role, user name) of a project, owners first."""
+    """(role, user name) of a project, owners first; the organization it belongs to is the first owner."""
     rows = Role.objects.filter(project__name=name).order_by(OWNERS_FIRST, "user__username")
-    return list(rows.values_list("role", "user__username"))
+    owning = Organization.objects.filter(projects__name=name).values_list("name", flat=True)
+    return [*((ProjectRole.OWNER.value, one) for one in owning), *rows.values_list("role", "user__username")]
 
 
 _KNOWN = Q(to_serial=None) | Q(taken_back=False)

@@ -10,8 +10,9 @@ from typing import Any
 from django.db import connection
 
 from packhouse.catalogue.rows import fetch, fetch_one, moment_out, read_json
+from packhouse.catalogue.standing import GRANTED, ROLE, granted_values, role_of, role_values
 from packhouse.domain.listing import Status
-from packhouse.domain.permissions import IndexRight, ProjectRight, ProjectRole, ReadMode
+from packhouse.domain.permissions import Identity, IndexRight, ProjectRight, ProjectRole, ReadMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class KnownProject:
     status: Status
     status_reason: str
     in_index: bool
+    organization: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +88,31 @@ class UploadFacts:
         """The project as far as rights go."""
         if self.project is None:
             return ProjectRight(name, exists=False)
-        return ProjectRight(name, role=self.project.role)
+        return ProjectRight(name, role=self.project.role, organization=self.project.organization)
 
 
-_INDEX = """
+_INDEX = f"""
 SELECT i.id, i.read, i.audience, i.shaped,
        EXISTS (SELECT 1 FROM catalogue_layer l WHERE l.index_id = i.id AND l.kind = 'own' AND l.to_serial IS NULL),
-       EXISTS (SELECT 1 FROM catalogue_indexgrant g WHERE g.index_id = i.id AND g.user_id = %s),
+       {GRANTED},
        EXISTS (SELECT 1 FROM catalogue_indexrule r WHERE r.index_id = i.id AND r.to_serial IS NULL)
 FROM catalogue_index i WHERE i.name = %s
-"""
+"""  # noqa: S608 - our own words
 _RULES = 'SELECT "key", value FROM catalogue_indexrule WHERE index_id = %s AND to_serial IS NULL'
-_PROJECT = """
+_PROJECT = f"""
 SELECT p.id, p.display_name, p.deleted_serial IS NOT NULL, p.serial, p.modified,
-       (SELECT r.role FROM catalogue_role r WHERE r.project_id = p.id AND r.user_id = %s),
-       EXISTS (SELECT 1 FROM catalogue_role r WHERE r.project_id = p.id AND r.role = 'owner'),
+       {ROLE},
+       p.organization_id IS NOT NULL
+         OR EXISTS (SELECT 1 FROM catalogue_role r WHERE r.project_id = p.id AND r.role = 'owner'),
        s.status, s.reason,
        EXISTS (SELECT 1 FROM catalogue_placement l WHERE l.index_id = %s AND l.project_id = p.id
-               AND (l.to_serial IS NULL OR NOT l.taken_back))
+               AND (l.to_serial IS NULL OR NOT l.taken_back)),
+       COALESCE(o.name, '')
 FROM catalogue_project p
+LEFT JOIN catalogue_organization o ON o.id = p.organization_id
 LEFT JOIN catalogue_projectstatus s ON s.project_id = p.id AND s.to_serial IS NULL
 WHERE p.name = %s
-"""
+"""  # noqa: S608 - our own words
 _FILE = """
 SELECT f.id, f.filename, f.sha256, f.blake2b_256,
        EXISTS (SELECT 1 FROM catalogue_placement l WHERE l.file_id = f.id AND l.to_serial IS NULL),
@@ -130,9 +135,9 @@ GROUP BY r.id, r.version, r.created_at
 """
 
 
-def index_facts(name: str, user_id: int | None) -> IndexFacts | None:
-    """The index of this name, with the rules set on it; None when there is none."""
-    row = fetch_one(_INDEX, user_id or 0, name)
+def index_facts(name: str, identity: Identity) -> IndexFacts | None:
+    """The index of this name as somebody stands to it, with the rules set on it; None when there is none."""
+    row = fetch_one(_INDEX, *granted_values(identity), name)
     if row is None:
         return None
     index_id, read, audience, shaped, has_own, granted, has_rules = row
@@ -164,10 +169,10 @@ def lock_project(name: str) -> bool:
 
 
 def upload_facts(
-    index: IndexFacts, user_id: int | None, name: str, canonical: str, filename: str, key: str
+    index: IndexFacts, identity: Identity, name: str, canonical: str, filename: str, key: str
 ) -> UploadFacts:
     """What is known of a file to come, by its project (normalized), version identity, filename and filename key."""
-    project = _project(fetch_one(_PROJECT, user_id or 0, index.index_id, name))
+    project = _project(fetch_one(_PROJECT, *role_values(identity), index.index_id, name))
     rows = [_file(row) for row in fetch(_FILE, index.index_id, index.index_id, filename, key)]
     file = min(rows, key=lambda row: row.filename != filename, default=None)
     release = None if project is None else _release(fetch_one(_RELEASE, project.project_id, canonical))
@@ -177,18 +182,19 @@ def upload_facts(
 def _project(row: Any) -> KnownProject | None:
     if row is None:
         return None
-    project_id, display_name, deleted, serial, modified, role, has_owner, status, reason, in_index = row
+    project_id, display_name, deleted, serial, modified, role, has_owner, status, reason, in_index, organization = row
     return KnownProject(
         project_id,
         display_name,
         bool(deleted),
         serial,
         modified,
-        None if role is None else ProjectRole(role),
+        role_of(role),
         bool(has_owner),
         Status.ACTIVE if status is None else Status(status),
         reason or "",
         bool(in_index),
+        organization,
     )
 
 

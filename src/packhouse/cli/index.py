@@ -67,7 +67,8 @@ def show(name: str, data: str | None) -> None:
 
     bootstrap.connect(config.load(data=data))
     from packhouse.services.index_rules import rules_in_force
-    from packhouse.services.indexes import find_index, layers_of, readers_of
+    from packhouse.services.indexes import find_index, layers_of
+    from packhouse.services.readers import readers_of
 
     found = find_index(name)
     click.echo(f"name\t{found.name}\nread\t{found.read}")
@@ -141,22 +142,22 @@ def rule(name: str, key: str, value: str, data: str | None) -> None:
 
 @index.command()
 @click.argument("name")
-@click.argument("user")
+@click.argument("reader")
 @click.option("--end", is_flag=True, help="Take the reader off again.")
 @data_option
-def grant(name: str, user: str, end: bool, data: str | None) -> None:
-    """Name USER among the readers of the closed index NAME."""
+def grant(name: str, reader: str, end: bool, data: str | None) -> None:
+    """Name READER among the readers of the closed index NAME: USER, ORGANIZATION, ORGANIZATION/TEAM or token:ID."""
     from packhouse import bootstrap, config
 
     bootstrap.connect(config.load(data=data))
     from packhouse.services.indexes import end_grant, grant_read
     from packhouse.services.journal import COMMAND
-    from packhouse.services.people import find_user
+    from packhouse.services.readers import find_reader, spelled
     from packhouse.services.resources import now
 
-    reader = find_user(user)
-    (end_grant if end else grant_read)(COMMAND, name, reader, clock=now)
-    click.echo(f"{reader.username} may {'no longer ' if end else ''}read the index {name} as one of its readers.")
+    found = find_reader(reader)
+    (end_grant if end else grant_read)(COMMAND, name, found, clock=now)
+    click.echo(f"{spelled(found)} may {'no longer ' if end else ''}read the index {name} as one of its readers.")
 
 
 @index.command()

@@ -20,6 +20,7 @@ COMMANDS = {
     "invitation": "Invite people to make an account.",
     "guest": "Show and set when accounts end.",
     "sandbox": "Wipe a server that is for practice.",
+    "organization": "Make and show organizations, their members and teams, and move projects between owners.",
     "token": "Make, list, rotate and revoke API tokens.",
     "yank": "Yank a release or a file: only installs that pin it exactly still take it.",
     "unyank": "Take back a yank.",

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from packhouse.cli.options import data_option
@@ -14,9 +16,15 @@ def token() -> None:
 
 
 @token.command()
-@click.argument("user")
+@click.argument("user", metavar="USER-OR-ORGANIZATION")
 @click.option("--name", "label", required=True, metavar="LABEL", help="What the token is for.")
-@click.option("--project", "projects", multiple=True, metavar="NAME", help="Limit it to a project; may be repeated.")
+@click.option(
+    "--project",
+    "projects",
+    multiple=True,
+    metavar="NAME",
+    help="Limit it to a project, or by @NAME to those of an organization; may be repeated.",
+)
 @click.option("--index", "indexes", multiple=True, metavar="NAME", help="Limit it to an index; may be repeated.")
 @click.option(
     "--scope",
@@ -51,22 +59,35 @@ def create(
     networks: tuple[str, ...],
     data: str | None,
 ) -> None:
-    """Make a token for USER and print it, alone: it is not shown again."""
+    """Make a token for a person or an organization and print it, alone: it is not shown again."""
     from packhouse import bootstrap, config
     from packhouse.cli.moments import expiry
 
     bootstrap.connect(config.load(data=data))
+    from packhouse.services import organization_tokens, tokens
     from packhouse.services.journal import COMMAND
-    from packhouse.services.people import find_user
     from packhouse.services.resources import now
-    from packhouse.services.tokens import DEFAULT_SCOPES, create_token
 
-    at = expiry(expires, now())
-    owner = find_user(user)
-    _, secret = create_token(
-        COMMAND, owner, label, scopes or DEFAULT_SCOPES, indexes, projects, at, networks=networks, clock=now
-    )
+    at, allowed = expiry(expires, now()), scopes or tokens.DEFAULT_SCOPES
+    person, organization = _owner(user)
+    if organization is None:
+        _, secret = tokens.create_token(
+            COMMAND, person, label, allowed, indexes, projects, at, networks=networks, clock=now
+        )
+    else:
+        _, secret = organization_tokens.create(
+            COMMAND, organization.name, label, allowed, indexes, projects, at, networks=networks, clock=now
+        )
     click.echo(secret)
+
+
+def _owner(name: str) -> tuple[Any, Any]:
+    """The person of this name, or the organization: one of the two is None."""
+    from packhouse.catalogue.models import Organization
+    from packhouse.services.people import find_user
+
+    found = Organization.objects.filter(name_key=name.lower(), deleted_at=None).first()
+    return (find_user(name), None) if found is None else (None, found)
 
 
 @token.command()
@@ -96,7 +117,7 @@ def rotate(which: str, grace: str, data: str | None) -> None:
 
 @token.command()
 @click.argument("which", metavar="ID-OR-PREFIX-OR-TOKEN", required=False)
-@click.option("--of", "person", metavar="USER", help="Instead of one, all tokens of a person.")
+@click.option("--of", "person", metavar="NAME", help="Instead of one, all tokens of a person or organization.")
 @click.option("--all", "every", is_flag=True, help="Instead of one, all tokens of everybody; needs --yes.")
 @click.option("--yes", is_flag=True, help="Mean it: with --all.")
 @data_option
@@ -105,18 +126,16 @@ def revoke(which: str | None, person: str | None, every: bool, yes: bool, data: 
     from packhouse import bootstrap, config
 
     if [which is not None, person is not None, every].count(True) != 1:
-        raise click.UsageError("Give one token, --of USER, or --all.")
+        raise click.UsageError("Give one token, --of NAME, or --all.")
     if every and not yes:
         raise click.UsageError("--all ends every token of everybody; add --yes.")
     bootstrap.connect(config.load(data=data))
     from packhouse.services.journal import COMMAND
-    from packhouse.services.people import find_user
     from packhouse.services.resources import now
-    from packhouse.services.tokens import delete_every_token, delete_token, delete_tokens_of, find_token
+    from packhouse.services.tokens import delete_token, find_token
 
     if which is None:
-        owner = None if person is None else find_user(person)
-        count = delete_every_token(COMMAND, clock=now) if owner is None else delete_tokens_of(COMMAND, owner, clock=now)
+        count = _revoke_many(person)
         click.echo(f"Revoked {count} token{'' if count == 1 else 's'}.")
         return
     found = find_token(which)
@@ -124,17 +143,34 @@ def revoke(which: str | None, person: str | None, every: bool, yes: bool, data: 
     click.echo(f"Revoked token {found.pk}, {found.name!r} of {found.user.username}.")
 
 
+def _revoke_many(name: str | None) -> int:
+    """End all tokens of somebody, or of everybody; how many there were."""
+    from packhouse.services import organization_tokens, tokens
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+
+    if name is None:
+        return tokens.delete_every_token(COMMAND, clock=now)
+    person, organization = _owner(name)
+    if organization is not None:
+        return organization_tokens.delete_all(COMMAND, organization, clock=now)
+    return tokens.delete_tokens_of(COMMAND, person, clock=now)
+
+
 @token.command("list")
-@click.argument("user")
+@click.argument("user", metavar="USER-OR-ORGANIZATION")
 @data_option
 def list_(user: str, data: str | None) -> None:
-    """List the living tokens of USER: id, first characters, scopes, expiry and name, separated by tabs."""
+    """List the living tokens of a person or an organization, a line each.
+
+    Id, first characters, scopes, expiry and name, separated by tabs.
+    """
     from packhouse import bootstrap, config
 
     bootstrap.connect(config.load(data=data))
-    from packhouse.services.people import find_user
-    from packhouse.services.tokens import tokens_of
+    from packhouse.services.tokens import tokens_of, tokens_of_organization
 
-    for found in tokens_of(find_user(user)):
+    person, organization = _owner(user)
+    for found in tokens_of(person) if organization is None else tokens_of_organization(organization):
         ends = f"{found.expires_at:%Y-%m-%dT%H:%MZ}" if found.expires_at else "never"
         click.echo("\t".join([str(found.pk), found.hint, ",".join(found.scopes), ends, found.name]))

@@ -24,6 +24,9 @@ class Action(StrEnum):
     DELETE = "delete"  # files, releases, projects
     STATUS = "status"  # project status (PEP 792)
     MANAGE = "manage"  # a project's pages and collaborators
+    BELONG = "belong"  # to an organization: see its people, teams and projects
+    RUN = "run"  # an organization: its members, teams, tokens and projects
+    RULE = "rule"  # an organization: its owners and managers, its end
     ACCOUNT = "account"  # one's own account and tokens, in a signed-in session
     ADMINISTER = "administer"
 
@@ -43,6 +46,14 @@ class ProjectRole(StrEnum):
     MAINTAINER = "maintainer"
 
 
+class OrganizationRole(StrEnum):
+    """What a person is to an organization."""
+
+    OWNER = "owner"
+    MANAGER = "manager"
+    MEMBER = "member"
+
+
 TOKEN_ACTIONS = {
     "read": frozenset({Action.READ}),
     "upload": frozenset({Action.UPLOAD}),
@@ -53,14 +64,32 @@ TOKEN_ACTIONS = {
 
 _OWNER_ONLY = frozenset({Action.DELETE, Action.STATUS, Action.MANAGE})
 
+_RUNNERS = frozenset({OrganizationRole.OWNER, OrganizationRole.MANAGER})
+ORGANIZATION_ROLES = {
+    Action.BELONG: frozenset(OrganizationRole),
+    Action.RUN: _RUNNERS,
+    Action.RULE: frozenset({OrganizationRole.OWNER}),
+}
+"""Who in an organization may do what with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenScope:
-    """What a token is limited to. Empty `indexes` or `projects` mean all; names are normalized."""
+    """What a token is limited to. Empty `indexes` mean all; names of projects are normalized.
+
+    Without `projects` and `organizations` all projects are meant, else those named and those of the organizations.
+    """
 
     scopes: frozenset[str] = frozenset({"upload", "read"})
     indexes: frozenset[str] = frozenset()
     projects: frozenset[str] = frozenset()
+    organizations: frozenset[str] = frozenset()
+
+    def covers(self, project: ProjectRight) -> bool:
+        """Whether a project is among those it is for."""
+        if not self.projects and not self.organizations:
+            return True
+        return project.name in self.projects or project.organization in self.organizations
 
     def allows(self, action: Action) -> bool:
         """Whether one of the scopes covers the action."""
@@ -72,7 +101,8 @@ class Identity:
     """Who asks. Anonymous when `user_id` is None; `token_id` and `scope` are set when a token speaks.
 
     `until` is the moment from which the credentials are no good any more; None when they have no end. `local`: they
-    are good from some addresses only. `digest` is that of the token's secret.
+    are good from some addresses only. `digest` is that of the token's secret. A token of an organization speaks for it:
+    `organization_id` is set, `user_id` is None, and `username` is the organization's name.
     """
 
     user_id: int | None = None
@@ -84,12 +114,13 @@ class Identity:
     scope: TokenScope | None = None
     until: datetime | None = None
     local: bool = False
+    organization_id: int | None = None
     digest: str = field(default="", repr=False)
 
     @property
     def anonymous(self) -> bool:
         """Whether nobody is known."""
-        return self.user_id is None
+        return self.user_id is None and self.organization_id is None
 
 
 ANONYMOUS = Identity()
@@ -106,11 +137,23 @@ class IndexRight:
 
 @dataclass(frozen=True, slots=True)
 class ProjectRight:
-    """A project as far as rights go; `role` is the asker's; `exists` is False for a name not yet taken."""
+    """A project as far as rights go; `role` is the asker's; `exists` is False for a name not yet taken.
+
+    `organization` is the name of the one it belongs to, "" for none.
+    """
 
     name: str
     exists: bool = True
     role: ProjectRole | None = None
+    organization: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationRight:
+    """An organization as far as rights go; `role` is the asker's."""
+
+    name: str
+    role: OrganizationRole | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +174,14 @@ ALLOWED = Verdict(allowed=True)
 
 
 def may(
-    identity: Identity, action: Action, *, index: IndexRight | None = None, project: ProjectRight | None = None
+    identity: Identity,
+    action: Action,
+    *,
+    index: IndexRight | None = None,
+    project: ProjectRight | None = None,
+    organization: OrganizationRight | None = None,
 ) -> Verdict:
-    """Decide whether `identity` may do `action` on the index and project given.
+    """Decide whether `identity` may do `action` on the index, project or organization given.
 
     The order is that of the upload contract: no credentials (401) before anything about the thing itself,
     the token's limits before the person's role.
@@ -148,6 +196,8 @@ def may(
         return _may_use_account(identity)
     if action is Action.ADMINISTER:
         return _may_administer(identity)
+    if action in ORGANIZATION_ROLES:
+        return _may_in_organization(identity, action, organization)
     limit = _token_limit(identity, action, index, project)
     if limit is not None:
         return limit
@@ -188,7 +238,7 @@ def _token_limit(
         )
     if index is not None and scope.indexes and index.name not in scope.indexes:
         return _forbidden("token-index", f"This token is not valid for the index {index.name!r}.")
-    if project is not None and scope.projects and project.name not in scope.projects and action is not Action.READ:
+    if project is not None and action is not Action.READ and not scope.covers(project):
         return _forbidden("token-project", f"This token is not valid for the project {project.name!r}.")
     return None
 
@@ -197,6 +247,15 @@ def _may_use_account(identity: Identity) -> Verdict:
     if identity.scope is not None:
         return _forbidden("session-only", "Accounts are managed in the browser, not with a token; sign in.")
     return ALLOWED
+
+
+def _may_in_organization(identity: Identity, action: Action, organization: OrganizationRight | None) -> Verdict:
+    if identity.scope is not None:
+        return _may_use_account(identity)
+    if organization is None or identity.is_admin or organization.role in ORGANIZATION_ROLES[action]:
+        return ALLOWED
+    needed = {Action.RULE: "its owners may", Action.RUN: "its owners and managers may"}.get(action, "its members may")
+    return _forbidden("organization-forbidden", f"In the organization {organization.name!r} only {needed} do this.")
 
 
 def _may_administer(identity: Identity) -> Verdict:

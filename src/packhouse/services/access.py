@@ -27,14 +27,17 @@ from django.db import DatabaseError
 from packhouse.catalogue import credentials
 from packhouse.catalogue.activity.models import TokenUse
 from packhouse.catalogue.credentials import TokenFacts
-from packhouse.catalogue.models import Index, IndexGrant, Project, Role, User
+from packhouse.catalogue.models import Index, Membership, Organization, User
+from packhouse.catalogue.rows import fetch_one
+from packhouse.catalogue.standing import GRANTED, ROLE, granted_values, role_of, role_values
 from packhouse.domain.networks import is_within
 from packhouse.domain.permissions import (
     ANONYMOUS,
     Identity,
     IndexRight,
+    OrganizationRight,
+    OrganizationRole,
     ProjectRight,
-    ProjectRole,
     ReadMode,
     TokenScope,
 )
@@ -161,7 +164,7 @@ def _refuse_dead(token: TokenFacts, now: datetime) -> None:
     elif token.expires_at is not None and token.expires_at <= now:
         code, why = "token-expired", f"expired at {_said(token.expires_at)}"
     elif not token.is_active:
-        code, why = "account-disabled", "belongs to a disabled account"
+        code, why = "account-disabled", "belongs to a disabled account or a deleted organization"
     elif token.guest_until is not None and token.guest_until <= now:
         raise account_ended(token.username, token.guest_until, Kind.UNAUTHENTICATED)
     if code:
@@ -201,15 +204,16 @@ def _administers(user: User, second: bool) -> bool:
 def _speaking(token: TokenFacts) -> Identity:
     """The identity a living token speaks for."""
     return Identity(
-        user_id=token.user_id,
+        user_id=token.user_id if token.organization_id is None else None,
         username=token.username,
         is_admin=token.is_admin,
         email_verified=token.verified,
         two_factor=token.two_factor,
         token_id=token.token_id,
-        scope=TokenScope(token.scopes, token.indexes, token.projects),
+        scope=TokenScope(token.scopes, token.indexes, token.projects, token.organizations),
         until=min(filter(None, (token.expires_at, token.retires_at, token.guest_until)), default=None),
         local=bool(token.networks),
+        organization_id=token.organization_id,
         digest=token.digest,
     )
 
@@ -241,12 +245,26 @@ def index_right(identity: Identity, index_name: str) -> IndexRight:
     return right_on(identity, index)
 
 
+_GRANTED = f"SELECT {GRANTED} FROM catalogue_index i WHERE i.id = %s"  # noqa: S608 - our own words
+_ROLE = f"""
+SELECT {ROLE}, COALESCE(o.name, '') FROM catalogue_project p
+LEFT JOIN catalogue_organization o ON o.id = p.organization_id
+WHERE p.name = %s"""  # noqa: S608 - our own words
+
+
+def organization_right(identity: Identity, organization: Organization) -> OrganizationRight:
+    """The organization as far as rights go."""
+    held = Membership.objects.filter(organization=organization, user_id=identity.user_id or 0)
+    role = held.values_list("role", flat=True).first()
+    return OrganizationRight(organization.name, None if role is None else OrganizationRole(role))
+
+
 def right_on(identity: Identity, index: Index) -> IndexRight:
     """The same, for a row at hand."""
     mode = ReadMode(index.read)
     granted = False
-    if mode is ReadMode.CLOSED and identity.user_id is not None:
-        granted = IndexGrant.objects.filter(index=index, user_id=identity.user_id).exists()
+    if mode is ReadMode.CLOSED and not identity.anonymous:
+        granted = bool(fetch_one(_GRANTED, *granted_values(identity), index.pk)[0])
     return IndexRight(index.name, mode, granted)
 
 
@@ -260,13 +278,10 @@ def project_right(identity: Identity, name: str) -> ProjectRight:
 
     A deleted project exists for its former owners only: roles stay when a project is deleted.
     """
-    project = Project.objects.filter(name=name).only("id").first()
-    if project is None:
+    row = fetch_one(_ROLE, *role_values(identity), name)
+    if row is None:
         return ProjectRight(name, exists=False)
-    if identity.user_id is None:
-        return ProjectRight(name)
-    role = Role.objects.filter(project=project, user_id=identity.user_id).values_list("role", flat=True).first()
-    return ProjectRight(name, role=None if role is None else ProjectRole(role))
+    return ProjectRight(name, role=role_of(row[0]), organization=row[1])
 
 
 def audience_of(index_name: str) -> str:

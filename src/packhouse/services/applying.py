@@ -29,7 +29,7 @@ from packhouse.services.declared_upstreams import (
 from packhouse.services.declaring import Step, texts, wrong
 from packhouse.services.indexes import LayerSpec
 from packhouse.services.journal import Actor, Clock
-from packhouse.services.people import find_user
+from packhouse.services.readers import find_reader, readers_of, spelled
 
 KEYS = frozenset({"read", "layers", "readers", "rules"})
 TABLES = frozenset({"index", "upstream", "names"})
@@ -192,8 +192,8 @@ def _said(key: str, value: Any) -> str:
 def _reader_changes(one: WantedIndex, clock: Clock) -> list[Step]:
     if one.readers is None:
         return []
-    people = {find_user(name).username: find_user(name) for name in one.readers}
-    before = indexes.readers_of(one.name)
+    people = {spelled(found): found for found in map(find_reader, one.readers)}
+    before = readers_of(one.name)
     granted = [name for name in people if name not in before]
     ended = [name for name in before if name not in people]
     return [
@@ -210,7 +210,7 @@ def _reader_changes(one: WantedIndex, clock: Clock) -> list[Step]:
             Step(
                 f"{one.name}: reader {name} taken off",
                 lambda actor, name=name: indexes.end_grant(  # type: ignore[misc]
-                    actor, one.name, find_user(name), clock=clock
+                    actor, one.name, find_reader(name), clock=clock
                 ),
             )
             for name in ended

@@ -146,6 +146,8 @@ def _demand_other_owner(project: Project, row: Role) -> None:
     """hostile-201: what is done to the row leaves an owner whose account is open."""
     if row.role != ProjectRole.OWNER.value:
         return
+    if project.organization_id is not None:
+        return
     others = Role.objects.filter(project=project, role=ProjectRole.OWNER.value, user__is_active=True)
     if not others.exclude(pk=row.pk).exists():
         raise _conflict(

@@ -9,18 +9,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from packhouse.catalogue.models import Index, IndexGrant, IndexRule, Layer, Page, User
+from packhouse.catalogue.models import Index, IndexGrant, IndexRule, Layer, Page
 from packhouse.catalogue.models.upstreams import Upstream
 from packhouse.catalogue.upload_facts import directly_above, index_facts
 from packhouse.config import Settings
 from packhouse.domain import serving
-from packhouse.domain.permissions import ReadMode
+from packhouse.domain.permissions import ANONYMOUS, ReadMode
 from packhouse.domain.policy import PRIVATE, PROFILES, Profile
 from packhouse.domain.rules import PROFILE
 from packhouse.errors import Kind, refuse
 from packhouse.services import pages
 from packhouse.services.access import missing_index
 from packhouse.services.journal import COMMAND, Actor, Clock, Entry, Fact, Moment, bump_access, record, take, write
+from packhouse.services.readers import Reader, kind_of, spelled
 from packhouse.services.resources import now
 
 MAIN = "main"
@@ -262,28 +263,33 @@ def _touch(index: Index, moment: Moment) -> None:
     index.modified = max(index.modified + 1, int(moment.at.timestamp()))
 
 
-def grant_read(actor: Actor, name: str, user: User, *, clock: Clock) -> None:
-    """Name a person among the readers of an index; doing it twice changes nothing."""
+def grant_read(actor: Actor, name: str, reader: Reader, *, clock: Clock) -> None:
+    """Name a person, organization, team or token among the readers of an index; doing it twice changes nothing."""
+    kind = {kind_of(reader): reader}
     with write():
         index = find_index(name)
-        if IndexGrant.objects.filter(index=index, user=user).exists():
+        if IndexGrant.objects.filter(index=index, **kind).exists():
             return
         moment = take(1, clock)
-        IndexGrant.objects.create(index=index, user=user, since=moment.at)
-        record(moment, actor, [Entry(Fact.INDEX_GRANTED, index=name, detail={"user": user.username})])
+        IndexGrant.objects.create(index=index, since=moment.at, **kind)
+        record(moment, actor, [_grant_entry(Fact.INDEX_GRANTED, name, reader)])
         bump_access()
 
 
-def end_grant(actor: Actor, name: str, user: User, *, clock: Clock) -> None:
-    """Take a person off the readers of an index; nothing happens when they were none."""
+def end_grant(actor: Actor, name: str, reader: Reader, *, clock: Clock) -> None:
+    """Take a reader off an index again; nothing happens when they were none."""
     with write():
-        grant = IndexGrant.objects.filter(index=find_index(name), user=user).first()
+        grant = IndexGrant.objects.filter(index=find_index(name), **{kind_of(reader): reader}).first()
         if grant is None:
             return
         moment = take(1, clock)
         grant.delete()
-        record(moment, actor, [Entry(Fact.INDEX_GRANT_ENDED, index=name, detail={"user": user.username})])
+        record(moment, actor, [_grant_entry(Fact.INDEX_GRANT_ENDED, name, reader)])
         bump_access()
+
+
+def _grant_entry(kind: Fact, name: str, reader: Reader) -> Entry:
+    return Entry(kind, index=name, detail={kind_of(reader): spelled(reader)})
 
 
 def set_rule(actor: Actor, name: str, key: str, value: Any, *, clock: Clock) -> None:
@@ -306,19 +312,13 @@ def set_rule(actor: Actor, name: str, key: str, value: Any, *, clock: Clock) -> 
 
 def rules_of(name: str) -> dict[str, Any]:
     """The rules set on an index now."""
-    found = index_facts(name, None)
+    found = index_facts(name, ANONYMOUS)
     return {} if found is None else found.rules
 
 
 def list_indexes() -> list[Index]:
     """All indexes, `main` first."""
     return sorted(Index.objects.all(), key=lambda index: (index.name != MAIN, index.name))
-
-
-def readers_of(name: str) -> list[str]:
-    """The user names of those named as readers of an index."""
-    rows = IndexGrant.objects.filter(index__name=name).order_by("user__username")
-    return list(rows.values_list("user__username", flat=True))
 
 
 def profile_of(name: str) -> Profile:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import islice
 
 from packhouse.catalogue.activity.models import Session, SignInFailure
-from packhouse.catalogue.models import Counter, File, Invitation, UpstreamFile
+from packhouse.catalogue.models import Counter, File, Invitation, OrganizationInvitation, Transfer, UpstreamFile
 from packhouse.services.journal import Clock, write
 from packhouse.services.resources import Resources
 from packhouse.storage.marks import Marks
@@ -95,7 +95,8 @@ def forget(clock: Clock) -> None:
     now = clock()
     Session.objects.filter(expire_date__lt=now).delete()
     SignInFailure.objects.filter(at__lt=now - timedelta(days=1)).delete()
-    Invitation.objects.filter(state="open", expires_at__lte=now).update(state="expired")
+    for offers in (Invitation, OrganizationInvitation, Transfer):
+        offers.objects.filter(state="open", expires_at__lte=now).update(state="expired")
 
 
 def sweep_marks(resources: Resources) -> int:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from packhouse.catalogue.activity.models import JobPosition
-from packhouse.catalogue.models import JournalEntry, User
+from packhouse.catalogue.models import JournalEntry, Membership, User
+from packhouse.domain.permissions import ORGANIZATION_ROLES, Action
 from packhouse.services import mailing
 from packhouse.services.journal import Fact, last_serial
 from packhouse.services.resources import Resources
@@ -23,6 +24,8 @@ STALE = timedelta(days=1)
 """So old an entry is no news: the mail server was away for long."""
 
 TOKENS = "/manage/account/token/"
+ORGANIZATIONS = "/manage/organizations/"
+RUNNERS = tuple(role.value for role in ORGANIZATION_ROLES[Action.RUN])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +73,91 @@ def by_whom(entry: JournalEntry) -> str:
     return f"by {entry.actor}" if entry.actor else "by an administrator of this server"
 
 
-def _token_deleted(entry: JournalEntry) -> list[Notice]:
+def _runners_of(name: str) -> tuple[str, ...]:
+    """Who runs an organization."""
+    held = Membership.objects.filter(organization__name_key=name.lower(), role__in=RUNNERS)
+    return tuple(held.values_list("user__username", flat=True))
+
+
+def _of_token(entry: JournalEntry) -> tuple[tuple[str, ...], str, str]:
+    """Whom a token concerns, what they call it, and the page of it."""
     said = entry.detail
-    token = f"{said['name']!r} ({said['hint']}...)"
-    text = f"Your API token {token} was revoked {by_whom(entry)}. Whatever used it is refused from now on."
-    return [Notice((said["user"],), f"Your API token {said['name']!r} was revoked", text, TOKENS)]
+    if organization := said.get("organization"):
+        page = f"/manage/organization/{organization}/tokens/"
+        return _runners_of(organization), f"The API token {said['name']!r} of {organization}", page
+    return (said["user"],), f"Your API token {said['name']!r}", TOKENS
+
+
+def _token_deleted(entry: JournalEntry) -> list[Notice]:
+    to, token, page = _of_token(entry)
+    text = f"{token} ({entry.detail['hint']}...) was revoked {by_whom(entry)}. Whatever used it is refused from now on."
+    return [Notice(to, f"{token} was revoked", text, page)]
 
 
 def _token_rotated(entry: JournalEntry) -> list[Notice]:
+    to, token, page = _of_token(entry)
+    text = f"{token} was given a new secret {by_whom(entry)}; it begins with {entry.detail['hint']} now."
+    return [Notice(to, f"{token} has a new secret", text, page)]
+
+
+def _member_invited(entry: JournalEntry) -> list[Notice]:
     said = entry.detail
     text = (
-        f"Your API token {said['name']!r} was given a new secret {by_whom(entry)}; it begins with {said['hint']} now."
+        f"You are invited {by_whom(entry)} to be {said['role']} of the organization {said['organization']}. Accept or"
+        " decline within 30 days, under your organizations. Without you nothing happens."
     )
-    return [Notice((said["user"],), f"Your API token {said['name']!r} has a new secret", text, TOKENS)]
+    return [Notice((said["user"],), f"An invitation to {said['organization']}", text, ORGANIZATIONS)]
+
+
+def _member_changed(entry: JournalEntry) -> list[Notice]:
+    said = entry.detail
+    words = {
+        Fact.MEMBER_ADDED: f"You were made {said['role']} of the organization {said['organization']}",
+        Fact.MEMBER_CHANGED: f"You are {said['role']} of the organization {said['organization']} now",
+        Fact.MEMBER_REMOVED: f"You were taken out of the organization {said['organization']} and its teams",
+    }[Fact(entry.kind)]
+    return [Notice((said["user"],), words, f"{words}, {by_whom(entry)}.", ORGANIZATIONS)]
+
+
+def _role_changed(entry: JournalEntry) -> list[Notice]:
+    said = entry.detail
+    words = (
+        f"You are no longer {said['role']} of the project {entry.project}"
+        if entry.kind == Fact.ROLE_REMOVED
+        else f"You are {said['role']} of the project {entry.project} now"
+    )
+    return [Notice((said["user"],), words, f"{words}: this was done {by_whom(entry)}.", "/manage/projects/")]
+
+
+def _transfer_offered(entry: JournalEntry) -> list[Notice]:
+    to = entry.detail["to"]
+    text = (
+        f"The project {entry.project} is offered to {to} {by_whom(entry)}. Accept or decline within 14 days, under your"
+        " projects. Without you nothing happens."
+    )
+    return [
+        Notice((to, *_runners_of(to)), f"The project {entry.project} is offered to {to}", text, "/manage/projects/")
+    ]
+
+
+def _transfer_ended(entry: JournalEntry) -> list[Notice]:
+    said = entry.detail
+    if "offered_by" not in said:  # withdrawn by who offered it
+        return []
+    text = f"Your offer of the project {entry.project} to {said['to']} was {said['how']} {by_whom(entry)}."
+    return [Notice((said["offered_by"],), f"The offer of {entry.project} was {said['how']}", text, "/manage/projects/")]
 
 
 _TOLD: dict[Fact, Callable[[JournalEntry], list[Notice]]] = {
     Fact.TOKEN_DELETED: _token_deleted,
     Fact.TOKEN_ROTATED: _token_rotated,
+    Fact.MEMBER_INVITED: _member_invited,
+    Fact.MEMBER_ADDED: _member_changed,
+    Fact.MEMBER_CHANGED: _member_changed,
+    Fact.MEMBER_REMOVED: _member_changed,
+    Fact.ROLE_CHANGED: _role_changed,
+    Fact.ROLE_REMOVED: _role_changed,
+    Fact.TRANSFER_OFFERED: _transfer_offered,
+    Fact.TRANSFER_ENDED: _transfer_ended,
 }
 """What is told, and how."""

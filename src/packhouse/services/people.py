@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Set as AbstractSet
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
@@ -13,7 +14,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from packhouse.catalogue.models import Claim, User
+from packhouse.catalogue.models import Claim, Organization, User
 from packhouse.errors import Fault, Kind, PackhouseError, refuse
 from packhouse.services.journal import COMMAND, Actor, Clock, Entry, Fact, bump_access, record, take, write
 
@@ -39,17 +40,26 @@ def check_username(name: str, *, keeper: bool = False) -> None:
 
     `keeper`: the account is made by command for an administrator, who may be called so.
     """
+    check_account_name(name, reserved=RESERVED_NAMES - (KEEPERS if keeper else set()))
+    check_free(name)
+
+
+def check_account_name(name: str, *, reserved: AbstractSet[str] = RESERVED_NAMES) -> None:
+    """Raise INVALID for a name that breaks the grammar people and organizations share, or is reserved."""
     if len(name) > MAX_USERNAME or not _NAME.match(name) or not name.isascii():
         message = (
             f"The user name has {len(name)} characters or some that don't go; expected 1 to {MAX_USERNAME} letters,"
             " digits, dots, hyphens and underscores of ASCII, first and last a letter or digit; choose another."
         )
         raise refuse(Kind.INVALID, "username-invalid", message, "username")
-    if name.lower() in RESERVED_NAMES - (KEEPERS if keeper else set()):
-        raise refuse(
-            Kind.INVALID, "username-reserved", f"The user name {name!r} is reserved; choose another.", "username"
-        )
-    if User.objects.filter(username_key=name.lower()).exists():
+    if name.lower() in reserved:
+        raise refuse(Kind.INVALID, "username-reserved", f"The name {name!r} is reserved; choose another.", "username")
+
+
+def check_free(name: str) -> None:
+    """Raise CONFLICT for a name that a person or an organization has, or had."""
+    key = name.lower()
+    if User.objects.filter(username_key=key).exists() or Organization.objects.filter(name_key=key).exists():
         raise refuse(Kind.CONFLICT, "username-taken", f"The user name {name!r} is taken; choose another.", "username")
 
 
@@ -108,6 +118,8 @@ def check_password(password: str | None) -> None:
 def record_creation(actor: Actor, user: User, clock: Clock) -> None:
     """Journal a new account; to be called in the transaction that made it."""
     moment = take(1, clock)
+    if Organization.objects.filter(name_key=user.username_key).exists():  # one that was made at the same moment
+        check_free(user.username)
     record(moment, actor, [Entry(Fact.USER_CREATED, detail={"user": user.username, "admin": user.is_admin})])
     bump_access()
 

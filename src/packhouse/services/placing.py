@@ -90,10 +90,12 @@ def _entries(case: Case, judged: Judged, identity: Identity) -> list[Entry]:
     entries = []
     if facts.project is None or facts.project.deleted:
         created = {"display_name": judged.core.name}
+        if identity.organization_id is not None:
+            created["organization"] = identity.username
         if case.profile.new_projects_per_hour_from_address is not None:
             created["address"] = judged.candidate.place
         entries.append(Entry(Fact.PROJECT_CREATED, index, parsed.name, detail=created))
-    if facts.project is None or not facts.project.has_owner:
+    if _wants_owner(facts, identity):
         detail = {"user": identity.username, "role": ProjectRole.OWNER.value}
         entries.append(Entry(Fact.ROLE_ADDED, index, parsed.name, detail=detail))
     if facts.release is None or not facts.release.living:
@@ -114,8 +116,8 @@ def _version(judged: Judged) -> str:
 
 def _write(facts: UploadFacts, judged: Judged, identity: Identity, moment: Moment) -> Project:
     """Write the rows, from the project to the placement."""
-    project, at = _write_project(facts.project, judged, moment), moment_in(moment.at)
-    if facts.project is None or not facts.project.has_owner:
+    project, at = _write_project(facts.project, judged, identity, moment), moment_in(moment.at)
+    if _wants_owner(facts, identity):
         role = ProjectRole.OWNER.value
         insert("catalogue_role", project_id=project.pk, user_id=identity.user_id, role=role, since=at)
     release = facts.release
@@ -134,7 +136,12 @@ def _write(facts: UploadFacts, judged: Judged, identity: Identity, moment: Momen
     return project
 
 
-def _write_project(known: KnownProject | None, judged: Judged, moment: Moment) -> Project:
+def _wants_owner(facts: UploadFacts, identity: Identity) -> bool:
+    """Whether who publishes becomes the owner; an organization owns what its tokens begin without a role."""
+    return identity.organization_id is None and (facts.project is None or not facts.project.has_owner)
+
+
+def _write_project(known: KnownProject | None, judged: Judged, identity: Identity, moment: Moment) -> Project:
     """The project with its validators moved."""
     name, display_name, now = judged.candidate.parsed.name, judged.core.name, int(moment.at.timestamp())
     if known is None:
@@ -148,6 +155,7 @@ def _write_project(known: KnownProject | None, judged: Judged, moment: Moment) -
             deleted_serial=None,
             serial=moment.last,
             modified=now,
+            organization_id=identity.organization_id,
         )
         return Project(pk=project_id, name=name, display_name=display_name, serial=moment.last, modified=now)
     modified = max(known.modified + 1, now)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from packhouse.catalogue.listings import status_of
-from packhouse.catalogue.models import Invitation, Project, ProjectStatus, Role
+from packhouse.catalogue.models import Invitation, Project, ProjectStatus, Role, Transfer
 from packhouse.domain.listing import Status
 from packhouse.domain.permissions import Action, ProjectRole
 from packhouse.errors import Kind, refuse
@@ -57,6 +57,7 @@ def delete_project(asker: Asker, name: str, *, clock: Clock) -> None:
         end_placements(files, moment)
         Role.objects.filter(pk__in=[role.pk for role in leaving]).delete()
         Invitation.objects.filter(project=project, state="open").update(state="withdrawn")
+        Transfer.objects.filter(project=project, state="open").update(state="withdrawn")
         Project.objects.filter(pk=project.pk).update(deleted_serial=moment.last)
         record(moment, actor, entries)
         pages.touch_project(project, moment)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from packhouse.catalogue.activity.models import TokenReminder
 from packhouse.catalogue.models import Token, User
 from packhouse.services import mailing
-from packhouse.services.notices import TOKENS
+from packhouse.services.notices import RUNNERS, TOKENS
 from packhouse.services.resources import Resources
 
 BEFORE = (timedelta(days=7), timedelta(days=1))
@@ -21,22 +21,31 @@ SPOKEN = timedelta(days=14)
 def remind(resources: Resources) -> int:
     """Write to everybody with tokens that end soon, one mail each; returns how many tokens were named.
 
-    Raises UnreachableError without a mail server; those who were written to are not written to again.
+    Raises UnreachableError without a mail server; then all are written to again.
     """
     now = resources.clock()
     TokenReminder.objects.filter(at__lt=now - SPOKEN).delete()
     ending = Token.objects.filter(deleted_at=None, expires_at__gt=now, expires_at__lte=now + BEFORE[0])
-    rows = list(ending.select_related("user").order_by("expires_at", "pk"))
+    rows = list(ending.select_related("user", "organization").order_by("expires_at", "pk"))
     sent = dict(TokenReminder.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "step"))
     due: dict[User, list[Token]] = defaultdict(list)
     for row in rows:
         if _step(row, now) > sent.get(row.pk, 0):
-            due[row.user].append(row)
+            for person in _concerned(row):
+                due[person].append(row)
     for person, tokens in due.items():
         mailing.send(resources.settings, [person], _subject(tokens), _text(resources, tokens))
-        for row in tokens:
-            TokenReminder.objects.update_or_create(pk=row.pk, defaults={"step": _step(row, now), "at": now})
-    return sum(map(len, due.values()))
+    named = {row for tokens in due.values() for row in tokens}
+    for row in named:
+        TokenReminder.objects.update_or_create(pk=row.pk, defaults={"step": _step(row, now), "at": now})
+    return len(named)
+
+
+def _concerned(token: Token) -> list[User]:
+    """Whose token it is: a person's own, or an organization's, which several may run."""
+    if token.organization_id is None:
+        return [token.user]
+    return list(User.objects.filter(memberships__organization_id=token.organization_id, memberships__role__in=RUNNERS))
 
 
 def _step(token: Token, now: datetime) -> int:
@@ -52,7 +61,11 @@ def _subject(tokens: list[Token]) -> str:
 
 
 def _text(resources: Resources, tokens: list[Token]) -> str:
-    lines = [f"- {row.name!r} ({row.hint}...) on {row.expires_at:%d %B %Y, %H:%M} UTC" for row in tokens]
+    lines = [
+        f"- {row.name!r}{f' of {row.organization}' if row.organization else ''} ({row.hint}...)"
+        f" on {row.expires_at:%d %B %Y, %H:%M} UTC"
+        for row in tokens
+    ]
     return "\n".join(
         [
             "These API tokens of yours end soon; whatever uses them is refused after that:",

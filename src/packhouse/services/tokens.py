@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
-from packhouse.catalogue.models import Index, Token, User
+from packhouse.catalogue.models import Index, Organization, Token, User
 from packhouse.domain.names import check_name, normalize
 from packhouse.domain.networks import read_networks
 from packhouse.domain.permissions import TOKEN_ACTIONS
@@ -22,6 +22,8 @@ MAX_TOKENS = 1000
 """Living tokens of one person."""
 SHORTEST_PREFIX = 6
 """Characters by which a token may be found."""
+ALL_OF = "@"
+"""Before the name of an organization: all of its projects."""
 GRACE = timedelta(days=1)
 """How long the secret before a rotation is good when nothing else is said: programs get the new one meanwhile."""
 LONGEST_GRACE = timedelta(days=30)
@@ -37,27 +39,31 @@ def create_token(
     expires_at: datetime | None = None,
     *,
     networks: Iterable[str] = (),
+    of: Organization | None = None,
     clock: Clock,
 ) -> tuple[Token, str]:
     """Make a token for `user`; returns its row and the token itself, which is not kept.
 
-    Empty `indexes` or `projects` mean all the person may use, empty `networks` any address. Raises FORBIDDEN for
-    somebody else's account, INVALID for a name, scope, index, project, expiry or network that makes no sense, CONFLICT
-    for a name in use.
+    `projects` may name an organization (`@acme`), for all of its projects. Empty `indexes` or `projects` mean all the
+    person may use, empty `networks` any address. `of`: the token belongs to this organization, and `user` makes it.
+    Raises FORBIDDEN for somebody else's account, INVALID for a name, scope, index, project, expiry or network that
+    makes no sense, CONFLICT for a name in use.
     """
-    _demand_own(actor, user.pk)
-    label, secret = _label(name), mint()
+    _demand_person(actor, user.pk)
+    label, secret, wanted = _label(name), mint("u" if of is None else "o"), list(projects)
     with write():
         owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        _demand_room(owner, label, clock())
+        _demand_room(owner, label, of, clock())
         token = Token(
             user=owner,
+            organization=of,
             name=label,
             digest=digest_of(secret),
             hint=secret[:HINT_LENGTH],
             scopes=_scopes(scopes),
             indexes=_indexes(indexes),
-            projects=_projects(projects),
+            projects=_projects(name for name in wanted if not name.startswith(ALL_OF)),
+            organizations=_organizations((name[1:] for name in wanted if name.startswith(ALL_OF)), owner),
             networks=read_networks(networks),
             expires_at=_expiry(expires_at, clock()),
         )
@@ -75,7 +81,7 @@ def rotate_token(actor: Actor, token: Token, grace: timedelta = GRACE, *, clock:
     Whatever else is known of the token stays. One that had a rotation under way loses the secret before that at once.
     Raises MISSING for a token that was deleted, INVALID for a grace below nothing or too long.
     """
-    _demand_own(actor, token.user_id)
+    _demand_own(actor, token)
     if not timedelta() <= grace <= LONGEST_GRACE:
         message = f"The old secret is to be good for {grace}, expected at most {LONGEST_GRACE.days} days; choose less."
         raise refuse(Kind.INVALID, "token-grace-invalid", message, "grace")
@@ -96,16 +102,16 @@ def rotate_token(actor: Actor, token: Token, grace: timedelta = GRACE, *, clock:
 
 def delete_token(actor: Actor, token: Token, *, clock: Clock) -> None:
     """End a token at once; deleting one that is deleted already changes nothing."""
-    _demand_own(actor, token.user_id)
+    _demand_own(actor, token)
     with write():
         end_tokens(actor, Token.objects.filter(pk=token.pk), clock=clock)
 
 
 def delete_tokens_of(actor: Actor, user: User, *, clock: Clock) -> int:
     """End every token of a person at once; returns how many there were."""
-    _demand_own(actor, user.pk)
+    _demand_person(actor, user.pk)
     with write():
-        return end_tokens(actor, Token.objects.filter(user=user), clock=clock)
+        return end_tokens(actor, Token.objects.filter(user=user, organization=None), clock=clock)
 
 
 def delete_every_token(actor: Actor, *, clock: Clock) -> int:
@@ -129,7 +135,11 @@ def end_tokens(actor: Actor, tokens: QuerySet[Token], *, clock: Clock, **detail:
 
 def _locked(tokens: QuerySet[Token]) -> list[Token]:
     """The living ones, held in one order, so that nobody waits in a ring."""
-    rows = tokens.filter(deleted_at=None).select_for_update(of=("self",), no_key=True).select_related("user")
+    rows = (
+        tokens.filter(deleted_at=None)
+        .select_for_update(of=("self",), no_key=True)
+        .select_related("user", "organization")
+    )
     return list(rows.order_by("pk"))
 
 
@@ -166,10 +176,22 @@ def _beginning(start: str) -> list[Token]:
 
 def tokens_of(user: User) -> list[Token]:
     """The living tokens of a person, newest first, expired ones included."""
-    return list(Token.objects.filter(user=user, deleted_at=None).order_by("-created_at", "-pk"))
+    return list(Token.objects.filter(user=user, organization=None, deleted_at=None).order_by("-created_at", "-pk"))
 
 
-def _demand_own(actor: Actor, user_id: int) -> None:
+def tokens_of_organization(of: Organization) -> list[Token]:
+    """The living tokens of an organization, newest first, expired ones included."""
+    rows = Token.objects.filter(organization=of, deleted_at=None).select_related("user")
+    return list(rows.order_by("-created_at", "-pk"))
+
+
+def _demand_own(actor: Actor, token: Token) -> None:
+    """Raise FORBIDDEN for a token of another; of an organization's its own service has judged who asks."""
+    if token.organization_id is None:
+        _demand_person(actor, token.user_id)
+
+
+def _demand_person(actor: Actor, user_id: int) -> None:
     if actor.user_id is not None and actor.user_id != user_id:
         raise refuse(Kind.FORBIDDEN, "token-of-another", "Tokens are made and deleted by their owner; sign in as them.")
 
@@ -182,19 +204,20 @@ def _label(name: str) -> str:
     return label
 
 
-def _demand_room(owner: User, label: str, now: datetime) -> None:
+def _demand_room(owner: User, label: str, of: Organization | None, now: datetime) -> None:
     """Judge the owner inside the transaction: active, the name free, not too many."""
     if not owner.is_active:
         message = f"The account {owner.username!r} is disabled, so no token is made for it."
         raise refuse(Kind.FORBIDDEN, "account-disabled", message)
     if owner.guest_until is not None and owner.has_ended(now):
         raise account_ended(owner.username, owner.guest_until)
-    living = Token.objects.filter(user=owner, deleted_at=None)
+    mine = {"user": owner, "organization": None} if of is None else {"organization": of}
+    living = Token.objects.filter(**mine, deleted_at=None)
     if living.filter(name=label).exists():
-        message = f"You have a token named {label!r} already; choose another name or delete that one."
+        message = f"There is a token named {label!r} already; choose another name or delete that one."
         raise refuse(Kind.CONFLICT, "token-name-taken", message, "name")
     if living.count() >= MAX_TOKENS:
-        message = f"You have {MAX_TOKENS} tokens, which is the most; delete one first."
+        message = f"There are {MAX_TOKENS} tokens, which is the most; delete one first."
         raise refuse(Kind.CONFLICT, "tokens-too-many", message)
 
 
@@ -215,6 +238,18 @@ def _indexes(names: Iterable[str]) -> list[str]:
         if name not in known:
             raise refuse(Kind.INVALID, "index-unknown", f"There is no index {name!r} here; see the list.", "index")
     return wanted
+
+
+def _organizations(names: Iterable[str], owner: User) -> list[str]:
+    """The names as organizations of this person spell them."""
+    keys = {name.lower() for name in names}
+    known = Organization.objects.filter(name_key__in=keys, memberships__user=owner, deleted_at=None)
+    found = {row.name_key: row.name for row in known}
+    for key in sorted(keys):
+        if key not in found:
+            message = f"You are in no organization {key[:60]!r}; see the list of yours."
+            raise refuse(Kind.INVALID, "organization-unknown", message, "organization")
+    return sorted(found.values())
 
 
 def _projects(names: Iterable[str]) -> list[str]:
@@ -239,9 +274,11 @@ def _entry(kind: Fact, token: Token, **more: str) -> Entry:
         "name": token.name,
         "hint": token.hint,
         "user": token.user.username,
+        "organization": "" if token.organization is None else token.organization.name,
         "scopes": token.scopes,
         "indexes": token.indexes,
         "projects": token.projects,
+        "organizations": token.organizations,
         "networks": token.networks,
         "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
         **more,

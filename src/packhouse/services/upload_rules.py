@@ -72,7 +72,7 @@ class Case:
 
 def index_of(name: str, identity: Identity) -> IndexFacts:
     """The index of this name as the asker stands to it; raises MISSING."""
-    found = index_facts(name, identity.user_id)
+    found = index_facts(name, identity)
     if found is None:
         raise access.missing_index(name)
     return found
@@ -81,7 +81,7 @@ def index_of(name: str, identity: Identity) -> IndexFacts:
 def open_case(candidate: Candidate, identity: Identity, index: IndexFacts, resources: Resources) -> Case:
     """Gather what the catalogue knows now."""
     parsed = candidate.parsed
-    facts = upload_facts(index, identity.user_id, parsed.name, candidate.canonical, parsed.filename, parsed.key)
+    facts = upload_facts(index, identity, parsed.name, candidate.canonical, parsed.filename, parsed.key)
     return Case(candidate, identity, facts, profile_from(index.rules), resources)
 
 
@@ -182,7 +182,7 @@ def _demand_project_pace(case: Case) -> None:
     by_person, from_place = profile.new_projects_per_hour, profile.new_projects_per_hour_from_address
     wait = 0
     if by_person is not None:
-        wait = _full(case, hour, by_person, kind=Fact.PROJECT_CREATED, actor_id=case.identity.user_id)
+        wait = _full(case, hour, by_person, kind=Fact.PROJECT_CREATED, actor=case.identity.username)
     if from_place is not None and case.candidate.place:
         wait = max(wait, _full(case, hour, from_place, kind=Fact.PROJECT_CREATED, detail__address=case.candidate.place))
     if wait:

@@ -17,6 +17,7 @@ from packhouse.catalogue.models import Page, Upstream, UpstreamPermit, UpstreamP
 from packhouse.catalogue.models.upstreams import MODES
 from packhouse.catalogue.upload_facts import index_facts
 from packhouse.domain.names import is_valid_name, normalize
+from packhouse.domain.permissions import ANONYMOUS
 from packhouse.domain.reach import Reach, host_of, read_hosts, split_credentials
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services.indexes import MAIN, LayerSpec, add_layer, layers_of, remove_layer, set_rule
@@ -160,7 +161,7 @@ def _stack(actor: Actor, upstream: str, *, wanted: bool, clock: Clock) -> None:
 
 def reserved_names() -> tuple[str, ...]:
     """The names and prefixes (`acme-*`) of which no upstream is asked, normalized."""
-    found = index_facts(MAIN, None)
+    found = index_facts(MAIN, ANONYMOUS)
     value = None if found is None else found.rules.get(RESERVED)
     return tuple(value) if isinstance(value, list) else ()
 

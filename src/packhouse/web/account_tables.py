@@ -50,7 +50,7 @@ def token_row(token: Token, use: TokenUse | None, moment: datetime) -> Row:
         "use": use,
         "name": token.name,
         "begins": token.hint,
-        "projects": list(token.projects),
+        "projects": [*(f"@{name}" for name in token.organizations), *token.projects],
         "indexes": list(token.indexes),
         "allows": list(token.scopes),
         "only_from": list(token.networks),

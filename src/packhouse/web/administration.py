@@ -25,7 +25,7 @@ from packhouse.domain.permissions import ReadMode
 from packhouse.domain.policy import PROFILES
 from packhouse.domain.rules import DEFAULT, PROFILE, SERVING_RULES, read_rule
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import index_rules, indexes
+from packhouse.services import index_rules, indexes, readers
 from packhouse.services.administering import as_administrator
 from packhouse.services.index_rules import RulesOfIndex, RuleState
 from packhouse.services.indexes import LayerSpec
@@ -33,7 +33,7 @@ from packhouse.services.journal import Actor
 from packhouse.services.state import state_of
 from packhouse.services.upstreams import list_upstreams
 from packhouse.web import resources
-from packhouse.web.index_forms import IndexForm, LayerForm, ReadForm
+from packhouse.web.index_forms import IndexForm, LayerForm, ReaderForm, ReadForm
 from packhouse.web.reading import web_identity
 
 _LONGEST = 200_000  # characters of one value: thousands of names
@@ -149,12 +149,14 @@ def index_page(request: HttpRequest, name: str) -> HttpResponse:
     form = RulesForm(request.POST if sent == "rules" else None, state=state)
     reading = ReadForm(request.POST if sent == "read" else None, initial={"read": index.read})
     layering = LayerForm(request.POST if sent == "add" else None, offered=_offered(name))
-    if sent and _changed(request, name, sent, {"rules": form, "read": reading, "add": layering}):
+    granting = ReaderForm(request.POST if sent == "grant" else None)
+    if sent and _changed(request, name, sent, {"rules": form, "read": reading, "add": layering, "grant": granting}):
         return redirect("admin-index", name)
     context = {
         "index": {"name": index.name, "read": index.read},
         "layers": [layer.spelled for layer in indexes.layers_of(name)],
-        "readers": indexes.readers_of(name),
+        "readers": readers.readers_of(name),
+        "granting": granting,
         "others": state.others,
         "form": form,
         "reading": reading,
@@ -184,15 +186,17 @@ def _changed(request: HttpRequest, name: str, sent: str, sheets: dict[str, Any])
         changed = index_rules.change_rules_as(identity, name, form.changes(), clock=clock)
         messages.success(request, _said(name, changed))
         return True
-    if sent in {"read", "add"}:
+    if sent in {"read", "add", "grant"}:
         form = sheets[sent]
-        act = _set_read if sent == "read" else _add_layer
+        acts: dict[str, Callable[[Actor, str, Any], None]] = {"read": _set_read, "add": _add_layer, "grant": _grant}
+        act = acts[sent]
         done = did(form, lambda: as_administrator(identity, lambda actor: act(actor, name, form), clock=clock))
         if done:
             messages.success(request, f"The index {name} is changed, from the next request on.")
         return done
     try:
-        as_administrator(identity, lambda actor: _shift_layer(actor, name, sent, request.POST), clock=clock)
+        other = _end_grant if sent == "end" else _shift_layer
+        as_administrator(identity, lambda actor: other(actor, name, sent, request.POST), clock=clock)
         messages.success(request, f"The index {name} is changed, from the next request on.")
     except PackhouseError as error:
         if error.kind not in ANSWERED:
@@ -203,6 +207,15 @@ def _changed(request: HttpRequest, name: str, sent: str, sheets: dict[str, Any])
 
 def _set_read(actor: Actor, name: str, form: ReadForm) -> None:
     indexes.set_read(actor, name, ReadMode(form.cleaned_data["read"]), clock=resources.get().clock)
+
+
+def _grant(actor: Actor, name: str, form: ReaderForm) -> None:
+    found = readers.find_reader(form.cleaned_data["reader"])
+    indexes.grant_read(actor, name, found, clock=resources.get().clock)
+
+
+def _end_grant(actor: Actor, name: str, _sent: str, told: QueryDict) -> None:
+    indexes.end_grant(actor, name, readers.find_reader(told.get("reader", "")), clock=resources.get().clock)
 
 
 def _add_layer(actor: Actor, name: str, form: LayerForm) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from django import forms
 
+from packhouse.services.tokens import ALL_OF
+
 ACCOUNT, SEVERAL, PROJECT = "account", "several", "project:"
 DAYS = (7, 30, 90, 180, 365)
 DEFAULT_DAYS = 90
@@ -26,6 +28,11 @@ GRACES = {
     "0": "ends at once",
 }
 """By hours."""
+
+
+def _in_words(name: str) -> str:
+    """A project, or all of an organization's, as the list of scopes names it."""
+    return f"Every project of {name[1:]}" if name.startswith(ALL_OF) else f"Project: {name}"
 
 
 class TokenForm(forms.Form):
@@ -69,7 +76,7 @@ class TokenForm(forms.Form):
     def __init__(self, *args: Any, projects: list[str], indexes: list[str], **kwargs: Any) -> None:
         """`projects`: normalized names of those the person may publish to; `indexes`: those they may read."""
         super().__init__(*args, **kwargs)
-        single = [(f"{PROJECT}{name}", f"Project: {name}") for name in projects]
+        single = [(f"{PROJECT}{name}", _in_words(name)) for name in projects]
         several = [(SEVERAL, "Several projects")] if len(projects) > 1 else []
         self._choices("scope", [(ACCOUNT, "Entire account"), *single, *several])
         self._choices("projects", [(name, name) for name in projects])

@@ -45,6 +45,16 @@ class ReadForm(forms.Form):
     read = forms.ChoiceField(label="Read by", choices=_READ_CHOICES)
 
 
+class ReaderForm(forms.Form):
+    """A reader more."""
+
+    reader = forms.CharField(
+        label="Reader",
+        max_length=200,
+        help_text="A user name, an organization, a team (ORGANIZATION/TEAM) or a token (token:ID).",
+    )
+
+
 class LayerForm(forms.Form):
     """A layer more."""
 

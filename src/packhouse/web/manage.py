@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.account.decorators import reauthentication_required
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.forms import Form
@@ -17,17 +18,20 @@ from django.urls import reverse
 
 from packhouse.catalogue import queries
 from packhouse.catalogue.listings import living_project
-from packhouse.catalogue.models import Project, Role, User
+from packhouse.catalogue.models import Project, Role, TeamRole, User
+from packhouse.catalogue.organizations import organization_projects_of
 from packhouse.domain.listing import Status
 from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import Action, Identity, ProjectRole, may
 from packhouse.domain.project_json import FileFacts, ReleaseFacts
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access, collaborators, people, promoting, releases
+from packhouse.services import access, collaborators, people, promoting, releases, transfers
 from packhouse.services import projects as services
 from packhouse.services.indexes import MAIN, list_indexes
 from packhouse.web import resources
 from packhouse.web.manage_forms import InvitationForm, PromotionForm, StatusForm, TypedNameForm, UndoForm, YankForm
+from packhouse.web.organization_forms import TransferForm
+from packhouse.web.organizations import answer_offer
 from packhouse.web.project_tables import (
     FILES,
     OWN_PROJECTS,
@@ -67,12 +71,15 @@ def own_projects(request: HttpRequest) -> HttpResponse:
     """`/manage/projects/`: one's projects, and invitations to others'."""
     identity = web_identity(request)
     if request.method == "POST":
-        _answer(request, identity)
+        answer = answer_offer if "transfer" in request.POST else _answer
+        answer(request, identity)
         return redirect("manage-projects")
     person = people.find_user(identity.username)
     context = {
         "projects": _own_projects(person, request.GET),
         "invitations": [_invited(row) for row in queries.open_invitations(person, clock()())],
+        "offers": transfers.offers_to(person, clock()),
+        "held": organization_projects_of(person),
     }
     return TemplateResponse(request, "manage/projects.html", context)
 
@@ -121,6 +128,7 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
         "releases": OWN_RELEASES.show(release_rows(facts.releases), request.GET),
         "form": form if owner else None,
         "delete_url": reverse("delete-project", args=[found.name]) if owner else "",
+        "transfer_url": reverse("transfer-project", args=[found.name]) if owner else "",
     }
     return TemplateResponse(request, "manage/project.html", context)
 
@@ -218,6 +226,8 @@ def people_page(request: HttpRequest, name: str) -> HttpResponse:
         "people": [_person_row(row, identity, owner=owner) for row in rows],
         "invitations": [_invitation_row(row) for row in _open_invitations(found)] if owner else [],
         "form": form if owner else None,
+        "organization": found.organization,
+        "teams": TeamRole.objects.filter(project=found).select_related("team").order_by("team__name"),
     }
     return TemplateResponse(request, "manage/collaborators.html", context)
 
@@ -298,6 +308,34 @@ def _remove(request: HttpRequest, identity: Identity, found: Project) -> None:
     else:
         collaborators.remove(identity, found.name, person, clock=clock())
         messages.success(request, f"{person.username} may no longer publish {found.display_name}.")
+
+
+@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+def transfer(request: HttpRequest, name: str) -> HttpResponse:
+    """`/manage/project/<name>/transfer/`: offer a project to a person or an organization; take the offer back."""
+    found, identity, _ = _managed(request, name, Action.MANAGE)
+    withdrawing = request.POST.get("action") == "withdraw"
+    form = TransferForm(None if withdrawing else request.POST or None, expected=found.display_name)
+    if withdrawing:
+        transfers.withdraw(identity, found.name, clock=clock())
+        messages.success(request, "The offer is withdrawn.")
+        return redirect("transfer-project", found.name)
+    if request.method == "POST" and _did(form, lambda: _offer(request, identity, found, form)):
+        still = may(identity, Action.YANK, project=access.project_right(identity, found.name)).allowed
+        return redirect("transfer-project", found.name) if still else redirect("manage-projects")
+    context = _base(found, owner=True) | {
+        "form": form,
+        "offer": transfers.open_offer(found, clock()),
+        "organization": found.organization,
+    }
+    return TemplateResponse(request, "manage/transfer.html", context)
+
+
+def _offer(request: HttpRequest, identity: Identity, found: Project, form: Form) -> None:
+    receiver = transfers.find_receiver(form.cleaned_data["receiver"])
+    offered = transfers.offer(identity, found.name, receiver, clock=clock())
+    words = f"is offered to {receiver}, who has to accept it" if offered else f"belongs to {receiver} now"
+    messages.success(request, f"{found.display_name} {words}.")
 
 
 def delete_project(request: HttpRequest, name: str) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from packaging.requirements import InvalidRequirement, Requirement
 
 from packhouse.catalogue import queries
-from packhouse.catalogue.models import FileDescription, User
+from packhouse.catalogue.models import FileDescription, Organization, User
 from packhouse.catalogue.queries import Answering
 from packhouse.domain.addresses import place_of
 from packhouse.domain.links import project_links
@@ -82,6 +82,8 @@ def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpR
 def user(request: HttpRequest, name: str) -> HttpResponse:
     """`/user/<name>/`: a person and the projects of theirs that everybody may see, by name; `page=`."""
     person = User.objects.filter(username_key=name.lower(), is_active=True).first()
+    if person is None and Organization.objects.filter(name_key=name.lower(), deleted_at=None).exists():
+        return HttpResponsePermanentRedirect(reverse("organization", args=[name]))
     if person is None:
         raise refuse(Kind.MISSING, "user-missing", f"There is no user {name[:60]!r} here.")
     if name != person.username:

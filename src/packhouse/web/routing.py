@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, re_path
 
-from packhouse.domain.permissions import Action
+from packhouse.domain.permissions import ORGANIZATION_ROLES, Action
 from packhouse.errors import Kind, refuse
 from packhouse.services.second_factors import holds_back, is_wanting
 from packhouse.web import errors
@@ -26,7 +26,9 @@ View = Callable[..., HttpResponseBase]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-SESSION_ACTIONS = frozenset({Action.ACCOUNT, Action.YANK, Action.DELETE, Action.STATUS, Action.MANAGE})
+SESSION_ACTIONS = frozenset(
+    {Action.ACCOUNT, Action.YANK, Action.DELETE, Action.STATUS, Action.MANAGE, *ORGANIZATION_ROLES}
+)
 """Actions that, in the browser, need somebody signed in."""
 
 

@@ -16,9 +16,10 @@ from django.template.response import TemplateResponse
 from packhouse.catalogue.activity.models import TokenUse
 from packhouse.catalogue.activity.sessions import STARTED
 from packhouse.catalogue.models import Project, Token, User
-from packhouse.domain.permissions import Action, may
+from packhouse.catalogue.organizations import organization_projects_of
+from packhouse.domain.permissions import Action, Identity, may
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access, tokens
+from packhouse.services import access, organizations, tokens
 from packhouse.services.indexes import list_indexes
 from packhouse.services.resources import now
 from packhouse.web.account import actor_of, for_person, password_is_right, person_of
@@ -44,7 +45,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
 
 
 def _form(user: User, sent: Any) -> TokenForm:
-    return TokenForm(sent, projects=_projects_of(user), indexes=_indexes_of(user))
+    return TokenForm(sent, projects=_projects_of(user), indexes=indexes_for(access.identity_of_user(user)))
 
 
 def _page(
@@ -109,7 +110,7 @@ def _tell(request: HttpRequest, user: User, token: Token, done: str) -> None:
 
 def _own(request: HttpRequest, token_id: int) -> tuple[User, Token]:
     user = person_of(request)
-    token = Token.objects.filter(pk=token_id, user=user, deleted_at=None).first()
+    token = Token.objects.filter(pk=token_id, user=user, organization=None, deleted_at=None).first()
     if token is None:
         raise refuse(Kind.MISSING, "token-missing", "You have no such token; see the list of your tokens.")
     return user, token
@@ -155,13 +156,15 @@ def rows_of(living: list[Token]) -> list[Row]:
 
 
 def _projects_of(user: User) -> list[str]:
+    """The projects of a person, by themselves and by organizations, and before them these organizations' all."""
     names = Project.objects.filter(roles__user=user).values_list("name", flat=True)
-    return sorted(set(names))
+    by_organization = [row.name for row in organization_projects_of(user)]
+    every = [f"{tokens.ALL_OF}{row.organization.name}" for row in organizations.organizations_of(user)]
+    return [*every, *sorted({*names, *by_organization})]
 
 
-def _indexes_of(user: User) -> list[str]:
+def indexes_for(identity: Identity) -> list[str]:
     """The indexes that somebody may read."""
-    identity = access.identity_of_user(user)
     return [
         index.name
         for index in list_indexes()

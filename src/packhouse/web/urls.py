@@ -22,6 +22,7 @@ from packhouse.web import (
     manage,
     metrics,
     old_addresses,
+    organizations,
     past,
     pictures,
     projects,
@@ -113,6 +114,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="files-file",
     ),
     route("user/<str:name>/", projects.user, action=Action.READ, name="user"),
+    route("org/<str:name>/", organizations.public, action=Action.READ, name="organization"),
     *account_routes,
     # what its people do with a project
     route("manage/projects/", manage.own_projects, action=Action.ACCOUNT, name="manage-projects", methods=FORM),
@@ -130,6 +132,26 @@ urlpatterns: list[URLPattern | URLResolver] = [
         action=Action.MANAGE,
         name="manage-collaborators",
         methods=FORM,
+    ),
+    route(
+        "manage/project/<str:name>/transfer/",
+        manage.transfer,
+        action=Action.MANAGE,
+        name="transfer-project",
+        methods=FORM,
+    ),
+    # organizations
+    route("manage/organizations/", organizations.own, action=Action.ACCOUNT, name="manage-organizations", methods=FORM),
+    *(
+        route(f"manage/organization/<str:name>/{rest}", view, action=action, name=name, methods=FORM)
+        for rest, view, action, name in (
+            ("", organizations.overview, Action.BELONG, "manage-organization"),
+            ("people/", organizations.people_page, Action.BELONG, "organization-people"),
+            ("teams/", organizations.team_list, Action.BELONG, "organization-teams"),
+            ("team/<str:team>/", organizations.team_page, Action.BELONG, "organization-team"),
+            ("tokens/", organizations.token_page, Action.RUN, "organization-tokens"),
+            ("delete/", organizations.end, Action.RULE, "organization-delete"),
+        )
     ),
     route(f"{_RELEASE}/", manage.release, action=Action.YANK, name="manage-release", methods=FORM),
     route(

@@ -4,6 +4,15 @@
 from packhouse.catalogue.models.indexes import Index, IndexGrant, IndexRule, Layer, Snapshot
 from packhouse.catalogue.models.invitations import AccountInvitation
 from packhouse.catalogue.models.journal import Counter, JournalEntry
+from packhouse.catalogue.models.organizations import (
+    Membership,
+    Organization,
+    OrganizationInvitation,
+    Team,
+    TeamMember,
+    TeamRole,
+    Transfer,
+)
 from packhouse.catalogue.models.pages import Page
 from packhouse.catalogue.models.people import Claim, Token, User
 from packhouse.catalogue.models.projects import (
@@ -31,7 +40,10 @@ __all__ = [
     "Invitation",
     "JournalEntry",
     "Layer",
+    "Membership",
     "Observation",
+    "Organization",
+    "OrganizationInvitation",
     "Page",
     "Placement",
     "Project",
@@ -39,7 +51,11 @@ __all__ = [
     "Release",
     "Role",
     "Snapshot",
+    "Team",
+    "TeamMember",
+    "TeamRole",
     "Token",
+    "Transfer",
     "Upstream",
     "UpstreamFile",
     "UpstreamPermit",

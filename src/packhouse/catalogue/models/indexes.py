@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from packhouse.catalogue.models.people import User
+from packhouse.catalogue.models.people import Token, User
 from packhouse.domain.permissions import ReadMode
 
 
@@ -62,17 +62,23 @@ class IndexRule(models.Model):
 
 
 class IndexGrant(models.Model):
-    """A person named as reader of an index that is not public."""
+    """A reader of an index that is not public: a person, a token, a team or all members of an organization."""
 
     index = models.ForeignKey(Index, on_delete=models.PROTECT, related_name="grants")
-    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="index_grants")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="index_grants")
+    token = models.ForeignKey(Token, on_delete=models.PROTECT, null=True, related_name="+")
+    organization = models.ForeignKey("catalogue.Organization", on_delete=models.PROTECT, null=True, related_name="+")
+    team = models.ForeignKey("catalogue.Team", on_delete=models.CASCADE, null=True, related_name="+")
     since = models.DateTimeField()
 
     class Meta:
-        """Named once."""
+        """Each named once."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["index", "user"], name="granted_once")
+            models.UniqueConstraint(fields=["index", "user"], name="granted_once"),
+            models.UniqueConstraint(fields=["index", "token"], name="token_granted_once"),
+            models.UniqueConstraint(fields=["index", "organization"], name="organization_granted_once"),
+            models.UniqueConstraint(fields=["index", "team"], name="team_granted_once"),
         ]
 
 

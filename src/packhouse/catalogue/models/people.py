@@ -72,18 +72,23 @@ class User(AbstractBaseUser):
 class Token(models.Model):
     """An API token: only the sha256 of it is kept. Deleted ones stay as rows, for the audit.
 
-    `scopes`, `indexes` and `projects` are JSON lists (see `domain.permissions.TokenScope`); empty `indexes`
-    or `projects` mean all. `networks` (CIDR) are where it may be used from, empty for anywhere. The `old_` fields are
-    those of the secret before the last rotation, which is good until `old_until`.
+    `scopes`, `indexes`, `projects` and `organizations` are JSON lists (see `domain.permissions.TokenScope`). One that
+    belongs to an `organization` speaks for it alone; `user` then is who made it. `networks` (CIDR) are where it may be
+    used from, empty for anywhere. The `old_` fields are those of the secret before the last rotation, which is good
+    until `old_until`.
     """
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="tokens")
+    organization = models.ForeignKey(
+        "catalogue.Organization", on_delete=models.PROTECT, null=True, related_name="tokens"
+    )
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True)
     hint = models.CharField(max_length=16)  # the first characters, to tell tokens apart
     scopes = models.JSONField(default=list)
     indexes = models.JSONField(default=list)
     projects = models.JSONField(default=list)
+    organizations = models.JSONField(default=list)
     networks = models.JSONField(default=list)
     created_at = models.DateTimeField()
     rotated_at = models.DateTimeField(null=True)
@@ -94,12 +99,19 @@ class Token(models.Model):
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:
-        """One name once per person among the living."""
+        """One name once per person, or per organization, among the living."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(
-                fields=["user", "name"], condition=models.Q(deleted_at=None), name="token_name_once_per_user"
-            )
+                fields=["user", "name"],
+                condition=models.Q(deleted_at=None, organization=None),
+                name="token_name_once_per_user",
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "name"],
+                condition=models.Q(deleted_at=None),
+                name="token_name_once_per_organization",
+            ),
         ]
 
     def __str__(self) -> str:

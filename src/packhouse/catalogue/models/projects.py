@@ -29,6 +29,9 @@ class Project(models.Model):
     deleted_serial = models.BigIntegerField(null=True)  # set while the project is deleted
     serial = models.BigIntegerField(default=0)
     modified = models.BigIntegerField(default=0)
+    organization = models.ForeignKey(
+        "catalogue.Organization", on_delete=models.PROTECT, null=True, related_name="projects"
+    )
 
     class Meta:
         """Newest first; what changed since a serial."""
