@@ -16,10 +16,23 @@ from packhouse.catalogue import soundness
 from packhouse.catalogue.activity.models import SearchDocument
 from packhouse.catalogue.models import File, JournalEntry, Project, Snapshot, Token, User
 from packhouse.config import Settings, load
-from packhouse.domain.permissions import ReadMode
+from packhouse.domain.permissions import OrganizationRole, ReadMode
 from packhouse.errors import Kind, PackhouseError
 from packhouse.jobs.worker import standard
-from packhouse.services import access, guests, indexes, pages, releases, search, snapshots, tokens, wiping
+from packhouse.services import (
+    access,
+    guests,
+    indexes,
+    organization_tokens,
+    organizations,
+    pages,
+    readers,
+    releases,
+    search,
+    snapshots,
+    tokens,
+    wiping,
+)
 from packhouse.services.journal import COMMAND, last_serial
 
 if TYPE_CHECKING:
@@ -153,3 +166,25 @@ def test_a_schedule_that_makes_no_sense(text: str, tmp_path: Any) -> None:
     with pytest.raises(PackhouseError) as caught:
         load({"PACKHOUSE_SANDBOX_WIPE": text, "PACKHOUSE_DATA": str(tmp_path)})
     assert caught.value.code == "setting-invalid"
+
+
+def test_organizations_of_guests_alone_go_with_their_tokens_and_others_stay(
+    used: User, alice: User, clock: TickingClock
+) -> None:
+    for name, owner in (("theirs", used), ("ours", alice)):
+        organizations.create_organization(COMMAND, name, owner, clock=clock)
+        organizations.create_team(COMMAND, name, "core", clock=clock)
+    organizations.set_member(COMMAND, "ours", used, OrganizationRole.MEMBER, clock=clock)
+    organizations.set_team_member(COMMAND, "ours", "core", used, inside=True, clock=clock)
+    secrets = [organization_tokens.create(COMMAND, name, "ci", clock=clock)[1] for name in ("theirs", "ours")]
+    indexes.create_index(COMMAND, "vault", ReadMode.CLOSED, clock=clock)
+    for reader in ("theirs", "ours", used.username):
+        indexes.grant_read(COMMAND, "vault", readers.find_reader(reader), clock=clock)
+    wipe(clock)
+    assert [one.name for one in organizations.list_organizations()] == ["ours"]
+    assert readers.readers_of("vault") == ["ours"]
+    assert access.authenticate(f"Bearer {secrets[1]}", clock()).username == "ours"
+    with pytest.raises(PackhouseError) as caught:
+        access.authenticate(f"Bearer {secrets[0]}", clock())
+    assert caught.value.code == "token-unknown"
+    assert breaches() == []

@@ -17,7 +17,7 @@ from cronsim import CronSim
 from django.db.models import QuerySet
 
 from packhouse.catalogue.activity.models import FileDownloads, ProjectDownloads, ProjectTotal, Session, TokenUse
-from packhouse.catalogue.models import File, Index, Placement, Project, Snapshot, Token, User
+from packhouse.catalogue.models import File, Index, IndexGrant, Organization, Placement, Project, Snapshot, Token, User
 from packhouse.config import Settings
 from packhouse.domain.permissions import Identity
 from packhouse.errors import Kind, refuse
@@ -90,6 +90,7 @@ def _wipe(actor: Actor, clock: Clock) -> tuple[Wiped, _Traces]:
     _remove(Snapshot.objects.all())
     _remove(Project.objects.all())
     _remove(guests)
+    _remove_deserted()
     record(moment, actor, entries)
     bump_access()
     return wiped, traces
@@ -118,6 +119,16 @@ def _remove(rows: QuerySet[Any]) -> None:
         else:
             _remove(theirs)
     rows.order_by()._raw_delete(rows.db)  # noqa: SLF001 - without reading a row of them
+
+
+def _remove_deserted() -> None:
+    """Remove the organizations that guests alone were in, their tokens first, and what names no reader any more."""
+    deserted = Organization.objects.filter(
+        pk__in=list(Organization.objects.filter(memberships=None, deleted_at=None).values_list("pk", flat=True))
+    )
+    _remove(Token.objects.filter(organization__in=deserted))
+    _remove(deserted)
+    IndexGrant.objects.filter(user=None, token=None, organization=None, team=None).delete()
 
 
 def _batches(items: list[Any]) -> Iterable[list[Any]]:

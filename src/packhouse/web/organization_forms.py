@@ -11,9 +11,9 @@ from packhouse.domain.permissions import OrganizationRole, ProjectRole
 from packhouse.web.forms import ACCOUNT, PROJECT, SEVERAL, TokenForm
 
 _ROLE_WORDS = {
-    OrganizationRole.MEMBER: "Member: does what the teams may that they are in",
-    OrganizationRole.MANAGER: "Manager: also runs projects, teams, tokens and members",
-    OrganizationRole.OWNER: "Owner: also decides about managers and owners, and ends it",
+    OrganizationRole.MEMBER: "Member: what their teams may",
+    OrganizationRole.MANAGER: "Manager: also runs all of it",
+    OrganizationRole.OWNER: "Owner: also names owners, ends it",
 }
 _TEAM_ROLES = [
     (ProjectRole.MAINTAINER.value, "Maintainer: publishes and yanks"),
