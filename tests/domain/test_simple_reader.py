@@ -220,3 +220,30 @@ def test_total_on_garbage_bytes(body: bytes, content_type: str) -> None:
     except PackhouseError as error:
         code = error.code
     assert code in {"", "upstream-page-invalid"}
+
+
+MANY = b'{"filename":"a","url":"b"},' * 100_001
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"meta":{},"files":[' + MANY[:-1] + b"]}", JSON),
+        (b'{"meta":{},"files":[' + b"1," * 4_000_001 + b"1]}", JSON),
+        (b'{"meta":{},"files":[' + b"[]," * 1_000_001 + b"[]]}", JSON),
+        (b"[" * 1_000_001, JSON),
+        (b'<a href="a-1.zip">' * 100_001, "text/html"),
+        (b"<a>" * 1_000_001, "text/html"),
+        (b"x" * (MAX_PAGE + 1), "text/html"),
+    ],
+    ids=["files", "numbers", "lists", "nested", "links", "tags", "bytes"],
+)
+def test_hostile_225_a_page_of_too_many_parts_is_refused(body: bytes, content_type: str) -> None:
+    with pytest.raises(PackhouseError) as caught:
+        read_project_page(body, content_type, "https://index.example/simple/a/")
+    assert caught.value.code == "upstream-page-invalid"
+
+
+def test_hostile_225_a_tag_of_many_attributes_is_read_to_a_limit() -> None:
+    body = b'<title>Links for a</title><a href="a-1.zip"' + b"".join(b" x%d=1" % n for n in range(300_000)) + b">"
+    assert [file.filename for file in read_project_page(body, "text/html", "https://a.example/").files] == ["a-1.zip"]

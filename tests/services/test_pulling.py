@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,10 @@ from tests.infra.clock import TickingClock
 from tests.infra.disks import small_disk
 from tests.infra.publishing import Press, make_resources
 from tests.infra.pulling import committed, main, resources
-from tests.infra.upstreams import HTML, JSON, UpFile, Upstream, redirect, sends, status, upstream
+from tests.infra.upstreams import HTML, JSON, UpFile, Upstream, cut_after, redirect, sends, status, upstream
 
 from packhouse.errors import Kind, PackhouseError
+from packhouse.services.pulling import Breaker
 
 if TYPE_CHECKING:
     from packhouse.catalogue.models import Index
@@ -173,6 +175,64 @@ def test_hostile_227_another_project_is_not_affected(main: Index, resources: Res
     assert len(read(resources, "reels")["files"]) == 1
 
 
+def test_hostile_227_after_failures_in_a_row_one_at_a_time_tries_again():
+    breaker = Breaker()
+    for _ in range(2):
+        breaker.failed(100.0, None)
+    assert not breaker.is_open(100.0)
+    breaker.failed(100.0, None)
+    assert breaker.is_open(104.0)
+    assert [breaker.is_open(105.0) for _ in range(3)] == [False, True, True]  # one is let through
+    breaker.failed(106.0, 30)
+    assert breaker.is_open(135.0)  # Retry-After is heeded
+    assert not breaker.is_open(137.0)
+    breaker.worked()
+    assert not breaker.is_open(137.1)
+
+
+@pytest.mark.parametrize("kind", ["page", "file", "metadata"])
+def test_hostile_226_249_credentials_are_in_no_log_no_error_and_no_row(
+    committed: None,
+    main: Index,
+    resources: Resources,
+    source: Upstream,
+    clock: TickingClock,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+):
+    from django.core import serializers
+
+    from packhouse.catalogue.models import JournalEntry, UpstreamFile, UpstreamProject
+    from packhouse.catalogue.models import Upstream as Row
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.upstream_facts import facts_of
+    from packhouse.services.upstreams import Wanted, set_upstream
+
+    secret, sealed = "cAnArY", "bWU6Y0FuQXJZ"
+    address = source.url.replace("http://", f"http://me:{secret}@")
+    set_upstream(COMMAND, "default", Wanted(url=address), clock=clock)
+    source.credentials = f"Basic {sealed}"
+    caplog.set_level("DEBUG")
+    if kind != "page":
+        read(resources)
+    source.faults["*"] = status(500)
+    asking = partial(read, resources) if kind == "page" else partial(bring, resources, metadata=kind == "metadata")
+    with pytest.raises(PackhouseError) as caught:
+        asking()
+    assert all(headers.get("authorization") == source.credentials for _, _, headers in source.asked)
+    rows = [
+        *Row.objects.all(),
+        *UpstreamProject.objects.all(),
+        *UpstreamFile.objects.all(),
+        *JournalEntry.objects.all(),
+    ]
+    said = "".join(
+        [caplog.text, caught.value.message, serializers.serialize("json", rows), str(list(facts_of("default")))]
+    )
+    assert secret not in said
+    assert sealed not in said
+
+
 def test_an_upstream_that_is_strict_gives_nothing_older(
     main: Index, resources: Resources, source: Upstream, clock: TickingClock
 ):
@@ -290,6 +350,23 @@ def test_hostile_229_a_digest_that_changes_is_refused_and_journalled(
     assert (entry.filename, entry.detail["said"]) == (WHEEL, file.sha256)
 
 
+def test_hostile_243_what_a_rule_hides_is_not_asked_of_the_upstream(
+    main: Index, resources: Resources, source: Upstream, clock: TickingClock
+):
+    from packhouse.services import files, index_rules
+    from packhouse.services.journal import COMMAND
+
+    change(source, metadata=None)
+    digest = read(resources)["files"][0]["hashes"]["sha256"]
+    index_rules.change_rule(COMMAND, "main", "deny", "tapes", clock=clock)
+    assert read(resources)["files"] == []
+    for metadata in (False, True):
+        with pytest.raises(PackhouseError) as caught:
+            files.offered_file("main", digest, WHEEL, metadata=metadata, now=clock())
+        assert (caught.value.kind, caught.value.code) == (Kind.FORBIDDEN, "file-denied")
+    assert source.paths("/files/") == []
+
+
 @pytest.mark.parametrize("form", [JSON, HTML])
 def test_hostile_230_quarantine_and_yanks_come_through(
     main: Index, resources: Resources, source: Upstream, clock: TickingClock, form: str
@@ -330,10 +407,11 @@ def test_an_upload_time_nobody_said_is_when_it_was_seen_and_says_so(
     assert "size" not in file
 
 
-def test_a_project_that_disappears_upstream_keeps_what_was_kept(
+def test_hostile_227_a_project_that_disappears_upstream_keeps_what_was_kept(
     main: Index, resources: Resources, source: Upstream, clock: TickingClock
 ):
     from packhouse.catalogue.models import UpstreamFile
+    from packhouse.services.upstream_facts import facts_of
 
     source.projects["tapes"].files.append(UpFile("tapes-2.0.tar.gz", b"new"))
     read(resources)
@@ -342,6 +420,7 @@ def test_a_project_that_disappears_upstream_keeps_what_was_kept(
     later(clock)
     assert [file["filename"] for file in read(resources)["files"]] == [WHEEL]
     assert source.paths()[-1] == "/simple/tapes/"
+    assert ("gone", "tapes") in list(facts_of("default"))
 
 
 def test_hostile_237_of_two_upstreams_the_first_that_has_a_name_answers_alone(
@@ -503,7 +582,7 @@ def test_the_root_page_names_what_was_kept_and_nothing_else(
 # files
 
 
-def bring(resources: Resources, filename: str = WHEEL) -> Any:
+def bring(resources: Resources, filename: str = WHEEL, *, metadata: bool = False) -> Any:
     """Fetch a file as somebody who asks for it; None when it is here, or the large file that is coming."""
     from packhouse.catalogue.models import Index, UpstreamFile
     from packhouse.services.pulled_files import bring as fetch
@@ -512,7 +591,62 @@ def bring(resources: Resources, filename: str = WHEEL) -> Any:
     row = UpstreamFile.objects.get(filename=filename)
     found = find_pulled(Index.objects.get(name="main"), row.sha256, filename)
     assert found is not None
-    return fetch(resources, found)
+    return fetch(resources, found, metadata=metadata)
+
+
+def test_hostile_221_wrong_bytes_are_kept_nowhere_and_journalled_once(
+    committed: None, main: Index, resources: Resources, source: Upstream
+):
+    from packhouse.catalogue.models import JournalEntry
+    from packhouse.services.upstream_facts import facts_of
+
+    file = change(source, metadata=None)
+    read(resources)
+    poison = b"two"
+    source.faults[f"/files/tapes/{WHEEL}"] = sends("application/octet-stream", poison)
+    for _ in range(3):
+        with pytest.raises(PackhouseError) as caught:
+            bring(resources)
+        assert caught.value.kind is Kind.UPSTREAM
+    assert list(resources.blobs.kept()) == []
+    assert list((resources.settings.blobs_folder / "pulling").iterdir()) == []
+    entry = JournalEntry.objects.get(kind="upstream file refused")
+    assert entry.detail["said"] == hashlib.sha256(poison).hexdigest()
+    assert any(key == "refused" for key, _ in facts_of("default"))
+    source.faults.clear()
+    assert bring(resources) is None
+    assert resources.blobs.read(file.sha256) == b"one"
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_hostile_228_a_file_that_changes_where_it_broke_off_is_never_put_together(
+    committed: None, main: Index, resources: Resources, source: Upstream, same: bool
+):
+    """The rest is asked for only of the file of before; of another one all comes anew, and its digest is judged."""
+    data = hashlib.shake_256(b"large").digest(2_000_000)
+    file = change(source, data=data, metadata=None)
+    read(resources)
+    cut = cut_after(500_000, times=1)
+
+    def cut_then_change(handler: Any, go_on: Any) -> None:
+        if file.data is data:
+            cut(handler, go_on)
+            file.data = data[:1_000_000] + bytes(1_000_000)
+        elif same:
+            file.data = bytes(data)
+            source.ranges = False
+            go_on()
+        else:
+            go_on()
+
+    source.faults[f"/files/tapes/{WHEEL}"] = cut_then_change
+    growing = bring(resources)
+    assert growing is None or growing.over.wait(60)
+    ranges = [headers.get("range", "") for _, path, headers in source.asked if path.endswith(".whl")]
+    assert ranges == ["", "bytes=500000-"]
+    digest = hashlib.sha256(data).hexdigest()
+    assert resources.blobs.stat(digest) == (len(data) if same else None)
+    assert growing is None or growing.whole is same
 
 
 @pytest.mark.slow

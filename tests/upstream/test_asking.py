@@ -4,10 +4,18 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.infra.upstreams import JSON, UpFile, Upstream, cut_after, held, redirect, sends, status, upstream
 
 from packhouse.domain.reach import Reach, split_credentials
@@ -92,6 +100,45 @@ def test_one_that_stalls_in_the_middle_is_given_up_in_time(source: Upstream):
     source.chunk, source.pace, source.gzip = 10, 5.0, False
     with pytest.raises(UnreachableError, match="no answer in time"):
         fetch_page(asker_of(source, seconds=0.3), page_of(source))
+
+
+def test_hostile_227_one_that_drips_is_given_up_in_time(source: Upstream):
+    """Each byte comes in time, all of them never would."""
+    source.projects["tapes"].body = (JSON, b"{" + b" " * 100_000 + b"}")
+    source.chunk, source.pace, source.gzip = 1, 0.02, False
+    with pytest.raises(UnreachableError, match="no answer in time"):
+        fetch_page(asker_of(source), page_of(source), seconds=1.0)
+
+
+def test_hostile_227_a_certificate_nobody_vouches_for_is_unreachable(source: Upstream, tmp_path: Path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path))
+    source.socket = context.wrap_socket(source.socket, server_side=True)
+    secure = f"https://127.0.0.1:{source.port}/simple/"
+    with pytest.raises(UnreachableError, match="no connection"):
+        fetch_page(asker_at(Reach(secure), first_byte=30.0), f"{secure}tapes/")
+    assert source.asked == []
+
+
+def self_signed(folder: Path) -> Path:
+    """A file with a key and its certificate, expired since long."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    long_ago = datetime(2001, 1, 1, tzinfo=UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, long_ago, long_ago + timedelta(days=1))
+    pem = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    file = folder / "certificate.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + pem)
+    return file
+
+
+def test_hostile_227_a_name_that_leads_nowhere_is_unreachable():
+    def nowhere(_host: str, _port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    asker = asker_at(Reach("https://index.example/simple/"), resolve=nowhere)
+    with pytest.raises(UnreachableError, match="no connection"):
+        fetch_page(asker, "https://index.example/simple/tapes/")
 
 
 def test_one_that_is_not_there_is_unreachable(source: Upstream):

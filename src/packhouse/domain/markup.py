@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import unescape
+from itertools import islice
 from typing import NamedTuple
 
 # Possessive, so nothing is tried twice; an unfinished tag is left where reading stopped, not where it began.
@@ -18,6 +19,10 @@ _TAG = re.compile(
 )
 _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'=<>`]++)))?""")
 _RAW = {"script": re.compile("</script", re.IGNORECASE), "style": re.compile("</style", re.IGNORECASE)}
+
+
+MOST_ATTRIBUTES = 100
+"""Of a tag; what stands behind them is not read."""
 
 
 class Tag(NamedTuple):
@@ -52,7 +57,8 @@ def _after(text: str, found: int, length: int) -> int:
 def _attributes(raw: str) -> dict[str, str]:
     """The attributes of a tag; of a repeated name the first counts, as in browsers."""
     found: dict[str, str] = {}
-    for name, double, single, bare in _ATTRIBUTE.findall(raw):
+    for match in islice(_ATTRIBUTE.finditer(raw), MOST_ATTRIBUTES):
+        name, double, single, bare = match.groups("")
         found.setdefault(name.lower(), unescape(double or single or bare))
     return found
 

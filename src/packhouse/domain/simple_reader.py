@@ -22,6 +22,9 @@ from packhouse.errors import Kind, PackhouseError, refuse
 
 MAX_PAGE = 64 * 1024 * 1024
 """Bytes of a decoded page above which it is refused."""
+MOST_FILES = 100_000
+"""Files of a page above which it is refused: more than twice the largest there is."""
+_MOST_VALUES = 40 * MOST_FILES  # commas of JSON, and a quarter as many brackets or tags: each becomes an object
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -65,6 +68,8 @@ def read_project_page(body: bytes, content_type: str, url: str) -> ReadPage:
     """
     if len(body) > MAX_PAGE:
         raise _invalid(url, f"has {len(body)} bytes, more than {MAX_PAGE}")
+    if max(body.count(b","), 4 * (body.count(b"{") + body.count(b"[")), 4 * body.count(b"<")) > _MOST_VALUES:
+        raise _invalid(url, f"is made of too many parts for {MOST_FILES} files")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == Representation.V1_JSON.value:
         page = _read_json(body, url)
@@ -72,6 +77,8 @@ def read_project_page(body: bytes, content_type: str, url: str) -> ReadPage:
         page = _read_html(body, url)
     else:
         raise _invalid(url, f"has the type {media_type!r}, expected one of the simple API")
+    if len(page.files) + page.dropped > MOST_FILES:
+        raise _invalid(url, f"names more than {MOST_FILES} files")
     return page
 
 
@@ -155,7 +162,8 @@ def _read_html(body: bytes, url: str) -> ReadPage:
     tags = list(read_tags(body.decode("utf-8", "replace")))
     metas = _metas(tags)
     title = next((tag.text for tag in tags if tag.name == "title"), "")
-    files = [_html_file(tag, _base(tags, url)) for tag in tags if tag.name == "a" and "href" in tag.attributes]
+    base = _base(tags, url)
+    files = [_html_file(tag, base) for tag in tags if tag.name == "a" and "href" in tag.attributes]
     if "pypi:repository-version" not in metas and not title.lower().startswith("links for") and not any(files):
         raise _invalid(url, "is not a simple page: it names no version and has no files")
     return _page(

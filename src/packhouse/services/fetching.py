@@ -265,6 +265,7 @@ class Filling:
     def _put(self) -> None:
         digest = self._hash.hexdigest()
         if digest != self._wanted.sha256:
+            observing.bytes_are_wrong(self._resources, self._wanted.sha256, digest)
             raise UnusableError(f"bytes with the sha256 {digest} instead of {self._wanted.sha256}")
         self._growing.size = self._size
         self._resources.blobs.adopt(self._growing.path, digest)

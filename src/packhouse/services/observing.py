@@ -117,6 +117,17 @@ def changed(resources: Resources, project_id: int) -> None:
     _drop_pages(project.name)
 
 
+def bytes_are_wrong(resources: Resources, sha256: str, found: str) -> None:
+    """Journal that a file came with another sha256 than its own (hostile-221), once until its page is right again."""
+    with write():
+        rows = UpstreamFile.objects.select_related("project", "project__upstream")
+        wrong = list(rows.filter(sha256=sha256, refused_sha256="", listed=True))
+        if wrong:
+            UpstreamFile.objects.filter(pk__in=[row.pk for row in wrong]).update(refused_sha256=found)
+            entries = [_refusal(row.project.upstream, row.project, row, found) for row in wrong]
+            record(take(len(entries), resources.clock), PULLING, entries)
+
+
 def metadata_is_wrong(resources: Resources, file: UpstreamFile) -> None:
     """The core metadata of a file is not offered any more: its digest is not the one the page says (hostile-230)."""
     with write():
