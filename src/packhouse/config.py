@@ -39,6 +39,18 @@ class Settings:
     breached_passwords: str | None = None  # address of a range service, with a slash at the end
     two_factor: str | None = None  # nobody | administrators | owners | everyone; default: see domain.second_factors
     registration_domains: tuple[str, ...] = ()  # only addresses there register without an invitation
+    oidc_issuer: str | None = None  # of single sign-on; None: there is none
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    oidc_client_secret_file: str | None = None
+    oidc_name: str = "single sign-on"  # what people call it
+    oidc_scopes: str = "openid profile email"
+    oidc_accounts: str = "made"  # made | joined: whether a first sign-in makes an account
+    oidc_groups_claim: str = "groups"
+    oidc_allow_groups: tuple[str, ...] = ()  # only their members sign in
+    oidc_admin_groups: tuple[str, ...] = ()  # their members, and no others, administer
+    oidc_index_groups: tuple[str, ...] = ()  # GROUP=INDEX: its members, and no others, read the closed index
+    sso_only: str = "off"
     sandbox: str = "off"  # on: for practice, may be wiped
     sandbox_wipe: str | None = None  # when: a cron expression, in UTC
     upstream_ttl: int = 600
@@ -97,16 +109,24 @@ class Settings:
         return self.cdn_max_age if self.purge else 0
 
     @property
+    def has_single_sign_on(self) -> bool:
+        """Whether people sign in at an OpenID provider."""
+        return self.oidc_issuer is not None
+
+    @property
     def on_postgresql(self) -> bool:
         """Whether facts live in PostgreSQL."""
         return bool(self.database and self.database.startswith(("postgresql://", "postgres://")))
 
 
+_LONGEST_ISSUER = 200  # characters; identities are kept under it
 _CHOICES = {
     "registration": {"open", "invited", "closed"},
     "two_factor": {"nobody", "administrators", "owners", "everyone"},
     "log_format": {"text", "json"},
     "sandbox": {"on", "off"},
+    "sso_only": {"on", "off"},
+    "oidc_accounts": {"made", "joined"},
 }
 _NUMBERS = {
     "upstream_ttl": (0, None),
@@ -133,6 +153,11 @@ _SHAPES = {
     "purge_header": (r"[A-Za-z0-9-]+: ?[\x21-\x7e]+(?: [\x21-\x7e]+)*", "NAME: VALUE, one header of printable ASCII"),
     "security_contact": (r"mailto:[^\s@]+@[^\s@]+|https://\S+", "mailto:ADDRESS or an https address"),
     "breached_passwords": (r"https?://[^/?#@\s]+/([^?#\s]*/)?", "an http(s) address with a slash at the end"),
+    "oidc_issuer": (
+        r"(https://[^/?#@\s]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(/[^?#\s]*)?(?<=.{8})",
+        "an https address (http on this machine alone) without query",
+    ),
+    "oidc_scopes": (r"(\S+ )*openid( \S+)*", "scopes separated by single spaces, openid among them"),
     "email": (r"smtps?://\S+", "smtp://USER:PASSWORD@HOST:PORT"),
 }
 
@@ -147,6 +172,8 @@ def _convert(name: str, value: object, source: str) -> object:
         return _purged(name, value, source)
     if name == "registration_domains":
         return _domains(name, value, source)
+    if name in {"oidc_allow_groups", "oidc_admin_groups", "oidc_index_groups"}:
+        return _groups(name, value, source)
     if name in _NUMBERS:
         return _number(name, value, source)
     text = str(value)
@@ -170,7 +197,7 @@ def _demand_schedule(name: str, text: str, source: str) -> None:
 
 def _shown(name: str, text: str) -> str:
     """What a refusal shows of a value that may be a secret."""
-    return "[hidden]" if name == "purge_header" else text
+    return "[hidden]" if name in {"purge_header", "oidc_client_secret"} else text
 
 
 def _number(name: str, value: object, source: str) -> int:
@@ -214,6 +241,16 @@ def _domains(name: str, value: object, source: str) -> tuple[str, ...]:
     return tuple(str(item).lower() for item in items)
 
 
+def _groups(name: str, value: object, source: str) -> tuple[str, ...]:
+    """Names of groups, which may hold spaces: separated by commas or as a list."""
+    items = [str(item).strip() for item in (value if isinstance(value, list) else str(value).split(","))]
+    for item in items:
+        group, _, index = item.rpartition("=") if name == "oidc_index_groups" else (item, "", "x")
+        if not group or not index:
+            raise _unusable(name, item, "GROUP=INDEX separated by commas (staff=company)", source)
+    return tuple(items)
+
+
 def _unusable(name: str, text: str, expected: str, source: str) -> PackhouseError:
     shown = re.sub(r"//[^/@]*@", "//[hidden]@", text)
     sentence = f"{source} is {shown!r}, expected {expected}; correct it and start again."
@@ -253,4 +290,22 @@ def load(environ: Mapping[str, str] | None = None, **options: object) -> Setting
             values[name] = _convert(name, env[variable], variable)
     values.update({k: _convert(k, v, f"--{k.replace('_', '-')}") for k, v in given.items()})
     values["data"] = data.absolute()
-    return replace(Settings(), **values)  # type: ignore[arg-type]
+    settings = replace(Settings(), **values)  # type: ignore[arg-type]
+    _demand_whole(settings)
+    return settings
+
+
+def _demand_whole(settings: Settings) -> None:
+    """Raise INVALID for settings of which one needs another."""
+    if settings.oidc_issuer and len(settings.oidc_issuer) > _LONGEST_ISSUER:
+        raise _incomplete("oidc_issuer", f"has more than {_LONGEST_ISSUER} characters; use a shorter address")
+    if settings.oidc_issuer and not settings.oidc_client_id:
+        raise _incomplete("oidc_client_id", "is not set, but PACKHOUSE_OIDC_ISSUER is; set both or neither")
+    if settings.sso_only == "on" and not settings.oidc_issuer:
+        raise _incomplete("oidc_issuer", "is not set, but PACKHOUSE_SSO_ONLY is on; nobody could sign in, so set both")
+    if settings.oidc_client_secret and settings.oidc_client_secret_file:
+        raise _incomplete("oidc_client_secret_file", "is set beside PACKHOUSE_OIDC_CLIENT_SECRET; set one of them")
+
+
+def _incomplete(name: str, what: str) -> PackhouseError:
+    return refuse(Kind.INVALID, "setting-invalid", f"PACKHOUSE_{name.upper()} {what}.", name)

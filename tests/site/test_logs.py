@@ -23,6 +23,7 @@ CANARY = "canary"
         "smtp://canary@mail.example:25",
         "/admin/claim/canary_canary/",
         "/account/invitation/canary-canary/",
+        "/account/emergency/canary-canary/",
         "/account/reset/1a/canary-canary/",
         "Cookie: sessionid=canary; csrftoken=canary",
         "csrfmiddlewaretoken=canary&password=canary",

@@ -19,6 +19,7 @@ COMMANDS = {
     "user": "Make accounts.",
     "invitation": "Invite people to make an account.",
     "guest": "Show and set when accounts end.",
+    "sign-in-link": "Sign somebody in once where single sign-on is away.",
     "sandbox": "Wipe a server that is for practice.",
     "organization": "Make and show organizations, their members and teams, and move projects between owners.",
     "token": "Make, list, rotate and revoke API tokens.",

@@ -111,6 +111,12 @@ class Fact(StrEnum):
     GUEST_END_SET = "guest end set"
     GUEST_REMOVED = "guest removed"
     SANDBOX_WIPED = journal_entries.WIPED
+    ADMIN_ADDED = "administrator added"
+    ADMIN_REMOVED = "administrator removed"
+    IDENTITY_JOINED = "identity joined"
+    IDENTITY_PARTED = "identity parted"
+    SIGN_IN_LINK_MADE = "sign-in link made"
+    SIGN_IN_LINK_USED = "sign-in link used"
     ADMIN_CLAIMED = "administrator claimed"
     EMAIL_CONFIRMED = "e-mail confirmed"
     EMAIL_CHANGED = "e-mail changed"

@@ -111,6 +111,10 @@ _ALLAUTH = {
         "reset_password": "20/m/ip,5/m/key",
         "invite": "5/h/key",  # mails about invitations to one address
     },
+    "SOCIALACCOUNT_ADAPTER": "packhouse.web.single_sign_on.SocialAdapter",
+    "SOCIALACCOUNT_FORMS": {"signup": "packhouse.site.forms.RegisterBySingleSignOn"},
+    "SOCIALACCOUNT_STORE_TOKENS": False,
+    "SOCIALACCOUNT_EMAIL_AUTHENTICATION": False,  # an address never says who somebody is
     "MFA_ADAPTER": "packhouse.site.accounts.SecondFactorAdapter",
     "MFA_SUPPORTED_TYPES": ["totp", "webauthn", "recovery_codes"],
     "MFA_PASSKEY_LOGIN_ENABLED": True,

@@ -38,7 +38,9 @@ from packhouse.site import account_facts
 from packhouse.site.attempts import Attempt, known_device, mark_device
 from packhouse.site.passwords import too_long
 from packhouse.web.claim import CLAIM
+from packhouse.web.emergency import EMERGENCY
 from packhouse.web.invited import INVITATION, invitation_of
+from packhouse.web.single_sign_on import passwords_off
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -94,6 +96,8 @@ class Adapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether this browser may register now."""
+        if _ours().sso_only == "on":
+            return False
         return registration_mode(_ours()) == "open" or _holds_claim(request) or invitation_of(request) is not None
 
     def demand_registrable(self, email: str) -> None:
@@ -153,6 +157,8 @@ class Adapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count the attempt; refuse when there were far too many."""
+        if _ours().sso_only == "on":
+            raise passwords_off()
         self._attempt = Attempt(request, _login_of(credentials), self.get_client_ip(request))
         if not self._attempt.admitted():
             raise self.validation_error("too_many_login_attempts")
@@ -179,6 +185,9 @@ class Adapter(DefaultAccountAdapter):
         if user.has_ended(now()):
             clear_login(request)
             raise account_ended(user.username, user.guest_until)
+        if _ours().sso_only == "on" and not {"sociallogin", EMERGENCY} & set(kwargs.get("signal_kwargs") or ()):
+            clear_login(request)
+            raise passwords_off()
         response: HttpResponse | None = super().pre_login(request, user, **kwargs)
         return response
 
@@ -229,6 +238,10 @@ class Adapter(DefaultAccountAdapter):
         return _link(self.request, "account_reset_password_from_key", uid, secret)
 
     # -- where to go
+
+    def get_logout_redirect_url(self, request: HttpRequest) -> str:
+        """After signing out: the provider of single sign-on may know the browser still."""
+        return reverse("sso-out") if _ours().has_single_sign_on else str(super().get_logout_redirect_url(request))
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """After a change of the password."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from allauth.account import forms as account
 from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.manage_email import email_already_exists
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import get_adapter as get_factor_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
@@ -18,6 +19,7 @@ from allauth.mfa.webauthn.forms import (
     ReauthenticateWebAuthnForm,
 )
 from allauth.mfa.webauthn.internal.auth import parse_authentication_response
+from allauth.socialaccount.forms import SignupForm as SocialSignupForm
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -68,6 +70,25 @@ class Register(account.SignupForm):
         if self.account_already_exists:
             make_password(self.cleaned_data["password1"])
         return super().try_save(request)
+
+
+class RegisterBySingleSignOn(SocialSignupForm):
+    """User name, and the e-mail address as the provider has it; typed, and confirmed by a code, where it has none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _dress(self, username="Username", email="E-mail")
+        if self.sociallogin.email_addresses:
+            self.fields["email"].disabled = True
+
+    def validate_unique_email(self, value: str) -> str:
+        """Tell who owns the address, as the provider says, that an account has it; nobody else is told."""
+        email, taken = email_already_exists(value)
+        if taken and any(known.email == email and known.verified for known in self.sociallogin.email_addresses):
+            message = "An account here has this e-mail address: sign in to it, and join single sign-on on its page."
+            raise ValidationError(message, code="email-taken")
+        self.account_already_exists = taken
+        return str(email)
 
 
 def _tagged_twin(email: str) -> bool:

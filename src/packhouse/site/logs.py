@@ -41,11 +41,14 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1={HIDDEN}",
     ),
     (re.compile(r"://[^/\s@'\"]+@"), f"://{HIDDEN}@"),
-    (re.compile(r"(/admin/claim/|/account/invitation/|/account/reset/[0-9A-Za-z]+/)[^/\s?'\"]+"), rf"\1{HIDDEN}"),
+    (
+        re.compile(r"(/admin/claim/|/account/invitation/|/account/emergency/|/account/reset/[0-9A-Za-z]+/)[^/\s?'\"]+"),
+        rf"\1{HIDDEN}",
+    ),
 )
 
 _SUSPICIOUS = re.compile(
-    r"pkh_|basic|bearer|token|packhouse|session|csrf|password|://|/admin/claim/|/account/invitation/|/account/reset/",
+    r"pkh_|basic|bearer|token|packhouse|session|csrf|password|://|/admin/claim/|/account/invitation/|/account/emergency/|/account/reset/",
     re.IGNORECASE,
 )
 """One of these is in whatever holds one of the secrets; the patterns cost five searches."""

@@ -10,15 +10,17 @@ from allauth.mfa.base import views as factors
 from allauth.mfa.recovery_codes import views as recovery
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
+from allauth.socialaccount import views as social
 from django.urls import URLPattern
 
 from packhouse.domain.permissions import Action
 from packhouse.web import account as own
-from packhouse.web import claim, invited, token_pages
+from packhouse.web import claim, emergency, invited, single_sign_on, token_pages
 from packhouse.web import second_factors as second
 from packhouse.web.pacing import evenly
 from packhouse.web.proofs import proved_lately
 from packhouse.web.routing import View, route
+from packhouse.web.single_sign_on import without_passwords
 
 _FORM = ("GET", "HEAD", "POST")
 
@@ -41,18 +43,20 @@ account_routes: list[URLPattern] = [
     _anyone("account/logout/", account.logout, "account_logout"),
     _anyone("account/inactive/", account.account_inactive, "account_inactive"),
     _anyone("account/confirm/", account.email_verification_sent, "account_email_verification_sent"),
-    _anyone("account/reset/", evenly(account.password_reset), "account_reset_password"),
+    _anyone("account/reset/", without_passwords(evenly(account.password_reset)), "account_reset_password"),
     _anyone("account/reset/sent/", account.password_reset_done, "account_reset_password_done"),
     _anyone("account/reset/done/", account.password_reset_from_key_done, "account_reset_password_from_key_done"),
     _anyone(
-        "account/reset/<str:uidb36>/<str:key>/", account.password_reset_from_key, "account_reset_password_from_key"
+        "account/reset/<str:uidb36>/<str:key>/",
+        without_passwords(account.password_reset_from_key),
+        "account_reset_password_from_key",
     ),
     _setting_up("account/reauthenticate/", account.reauthenticate, "account_reauthenticate"),
     # one's own account
     _setting_up("manage/account/", own.overview, "manage-account"),
     _setting_up("manage/account/email/", account.email, "account_email"),
-    _setting_up("manage/account/password/", account.password_change, "account_change_password"),
-    _setting_up("manage/account/password/set/", account.password_set, "account_set_password"),
+    _setting_up("manage/account/password/", without_passwords(account.password_change), "account_change_password"),
+    _setting_up("manage/account/password/set/", without_passwords(account.password_set), "account_set_password"),
     _setting_up("manage/account/sessions/", proved_lately(own.session_list), "manage-sessions"),
     _person("manage/account/token/", proved_lately(token_pages.token_list), "tokens"),
     _person("manage/account/token/delete/", token_pages.token_delete_all, "token-delete-all"),
@@ -72,6 +76,13 @@ account_routes: list[URLPattern] = [
     _setting_up("account/two-factor/keys/confirm/", webauthn.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),
     _setting_up("account/two-factor/keys/<int:pk>/", webauthn.edit_webauthn, "mfa_edit_webauthn"),
     _setting_up("account/two-factor/keys/<int:pk>/remove/", webauthn.remove_webauthn, "mfa_remove_webauthn"),
+    # single sign-on, and links where it is away
+    _anyone("account/sso/", single_sign_on.start, "sso"),
+    _anyone("account/sso/callback/", single_sign_on.callback, "sso-callback"),
+    _anyone("account/sso/register/", social.signup, "socialaccount_signup"),
+    _anyone("account/sso/out/", single_sign_on.signed_out, "sso-out"),
+    _anyone("account/emergency/<str:secret>/", emergency.sign_in, "sign-in-link"),
+    _setting_up("manage/account/sso/", single_sign_on.identities, "socialaccount_connections"),
     # invitations to register
     route("account/invitation/<str:secret>/", invited.follow, action=Action.ANYONE, name="invitation-link"),
     route("account/invitation/", invited.invitation, action=Action.ANYONE, name="invitation"),

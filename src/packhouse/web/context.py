@@ -27,6 +27,8 @@ class House:
     version: str
     registration_domains: tuple[str, ...] = ()
     sandbox: bool = False
+    sso: str = ""  # what single sign-on is called; "" for none
+    sso_only: bool = False
     next_wipe: datetime | None = None
 
     @property
@@ -63,6 +65,8 @@ def house(request: HttpRequest) -> dict[str, House]:
             registration=registration_mode(values),
             version=packhouse.__version__,
             registration_domains=values.registration_domains,
+            sso=values.oidc_name if values.has_single_sign_on else "",
+            sso_only=values.sso_only == "on",
             sandbox=values.sandbox == "on",
             next_wipe=next_wipe(values, now()),
         )

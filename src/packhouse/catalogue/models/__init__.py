@@ -2,7 +2,7 @@
 """The facts, by subject."""
 
 from packhouse.catalogue.models.indexes import Index, IndexGrant, IndexRule, Layer, Snapshot
-from packhouse.catalogue.models.invitations import AccountInvitation
+from packhouse.catalogue.models.invitations import AccountInvitation, SignInLink
 from packhouse.catalogue.models.journal import Counter, JournalEntry
 from packhouse.catalogue.models.organizations import (
     Membership,
@@ -50,6 +50,7 @@ __all__ = [
     "ProjectStatus",
     "Release",
     "Role",
+    "SignInLink",
     "Snapshot",
     "Team",
     "TeamMember",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invitations to make an account: for one person, or for as many as a class or team has."""
+"""Links by which people come in: invitations to make an account, and sign-in links for emergencies."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ class AccountInvitation(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     withdrawn_at = models.DateTimeField(null=True)
+
+
+class SignInLink(models.Model):
+    """A link that signs somebody in once; only the sha256 of its secret is kept."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
