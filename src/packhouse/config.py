@@ -68,6 +68,7 @@ class Settings:
     cdn_max_age: int = 60  # seconds those caches may keep a page
     log_format: str = "text"  # text | json
     security_contact: str | None = None  # whom to tell of a hole: mailto:... or https://...
+    disclosure_keys: Path | None = None  # a file of public keys: reports of leaked tokens are taken
     metrics_token: str | None = None  # what a scraper of /metrics sends as Bearer
     host: str = "127.0.0.1"
     port: int = 8000
@@ -164,6 +165,8 @@ _SHAPES = {
 
 def _convert(name: str, value: object, source: str) -> object:
     """Turn a TOML or environment value into the field's type; refuse with one sentence otherwise."""
+    if name == "disclosure_keys":
+        return Path(str(value)).expanduser() if value else None
     if name == "data":
         return Path(str(value)).expanduser()
     if name in {"trusted_proxies", "outbound_allow"}:

@@ -14,6 +14,7 @@ from packhouse.catalogue.activity.models import JobPosition
 from packhouse.catalogue.models import JournalEntry, Membership, User
 from packhouse.domain.permissions import ORGANIZATION_ROLES, Action
 from packhouse.services import mailing
+from packhouse.services.disclosing import HOW
 from packhouse.services.journal import Fact, last_serial
 from packhouse.services.resources import Resources
 
@@ -90,7 +91,14 @@ def _of_token(entry: JournalEntry) -> tuple[tuple[str, ...], str, str]:
 
 def _token_deleted(entry: JournalEntry) -> list[Notice]:
     to, token, page = _of_token(entry)
-    text = f"{token} ({entry.detail['hint']}...) was revoked {by_whom(entry)}. Whatever used it is refused from now on."
+    said = entry.detail
+    text = f"{token} ({said['hint']}...) was revoked {by_whom(entry)}. Whatever used it is refused from now on."
+    if said.get("how") == HOW:
+        text = (
+            f"{token} ({said['hint']}...) was found published, as {said['by']} reports, at\n\n{said['url']}\n\n"
+            "It was revoked at once, and whatever used it is refused. Remove it there, make another token, and look"
+            " whether anything was published that you don't know."
+        )
     return [Notice(to, f"{token} was revoked", text, page)]
 
 

@@ -109,6 +109,7 @@ _ALLAUTH = {
         "signup": "60/m/ip",
         "confirm_email": "2/10s/key,20/h/key",
         "reset_password": "20/m/ip,5/m/key",
+        "disclose": "60/m/ip",  # reports of leaked tokens
         "invite": "5/h/key",  # mails about invitations to one address
     },
     "SOCIALACCOUNT_ADAPTER": "packhouse.web.single_sign_on.SocialAdapter",

@@ -10,6 +10,7 @@ from packhouse.web import (
     administration,
     assets,
     audience,
+    disclosure,
     documents,
     errors,
     explain_page,
@@ -225,6 +226,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # what machines ask
     route("robots.txt", well_known.robots, action=Action.ANYONE),
     route(".well-known/security.txt", well_known.security, action=Action.ANYONE),
+    *(
+        route(f"_/{word}/disclose-token", disclosure.disclose, action=Action.ANYONE, methods=("POST",))
+        for word in ("secrets", "github")
+    ),
     route("_/audience", audience.ask, action=Action.READ),
     route("_/image/<slug:signature>/<slug:address>", pictures.picture, action=Action.ANYONE, name="picture"),
     route("healthz", health.healthz, action=Action.ANYONE),
