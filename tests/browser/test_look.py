@@ -78,6 +78,7 @@ OWN = {
     "e-mail": "/manage/account/email/",
     "password": "/manage/account/password/",
     "two-factor": "/account/two-factor/",
+    "keys": "/account/two-factor/keys/",
     "again": "/account/reauthenticate/",
     "sign out": "/account/logout/",
     "indexes": "/admin/indexes/",

@@ -122,7 +122,7 @@ def test_a_passkey_signs_in_alone_and_is_listed_and_deleted(page: Page, person: 
     add_key(page, person, passkey=True)
     sign_out(page)
     page.goto("/account/login/?next=/manage/account/sessions/")
-    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("button", name="Use a passkey").click()
     page.wait_for_url(
         re.compile(r"\d/manage/account/sessions/")
     )  # no password, no code: the key made sure of the person
@@ -140,7 +140,7 @@ def test_a_passkey_signs_in_alone_and_is_listed_and_deleted(page: Page, person: 
     expect(page.get_by_text("You have added no key.")).to_be_visible()
     sign_out(page)
     page.goto("/account/login/")
-    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_text("Incorrect code.")).to_be_visible()
     page.goto("/manage/account/")
     expect(page).to_have_url(re.compile("/account/login/"))
@@ -154,7 +154,7 @@ def test_hostile_196_a_passkey_that_did_not_make_sure_of_the_person_is_no_sign_i
     passkey = session.send("WebAuthn.getCredentials", {"authenticatorId": key})["credentials"][0]
     session.send("WebAuthn.setUserVerified", {"authenticatorId": key, "isUserVerified": False})
     page.goto("/account/login/")
-    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_role("alert")).to_be_visible()  # the browser itself refuses
     session.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": key})
     touch = session.send(

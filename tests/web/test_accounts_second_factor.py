@@ -158,6 +158,15 @@ def test_a_code_is_good_for_re_authentication_once(signed_in: Browser, secret: s
     assert browser.get(f"{APP}remove/").status_code == 200
 
 
+@pytest.mark.parametrize("empty", ["", "null"])
+def test_the_field_of_a_key_that_did_not_answer_is_in_no_code_s_way(signed_in: Browser, secret: str, empty: str):
+    browser = half_way()
+    field = browser.get(STEP).context["webauthn_form"]["credential"]
+    assert 'value="null"' in str(field)
+    assert browser.post(STEP, code=code(secret), credential=empty).status_code == 302
+    assert browser.signed_in
+
+
 def test_a_trusted_browser_is_not_asked_again(signed_in: Browser, secret: str):
     browser = half_way()
     assert browser.post(STEP, code=code(secret), trust="on").status_code == 302

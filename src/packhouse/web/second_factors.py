@@ -19,7 +19,7 @@ class SecondStep(AuthenticateView):  # type: ignore[misc]  # allauth's views hav
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Leave the empty field for a code out where a key answered."""
-        if request.POST.get("credential"):
+        if request.POST.get("credential") not in {None, "", "null"}:  # null: as Django renders an empty JSON field
             sent = request.POST.copy()
             sent.pop("code", None)
             request.POST = sent  # type: ignore[assignment]
