@@ -383,6 +383,7 @@ def work_at_edge(
         front,
         stock.tally,
         nursery=None if remote else stock.nursery,
+        past=None if remote else stock.past,
         is_node=remote,
     )
     carry(made.answered, edge_answered)

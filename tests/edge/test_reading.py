@@ -177,7 +177,7 @@ def test_other_methods_are_the_origins(world: World, method: str) -> None:
     assert world.ask("/simple/foo/", method) is None
 
 
-@pytest.mark.parametrize("path", ["/", "/simple/Foo/", "/simple/foo", "/@serial-3/simple/foo/"])
+@pytest.mark.parametrize("path", ["/", "/simple/Foo/", "/simple/foo", "/@serial-3/simple/Foo/"])
 def test_other_addresses_are_the_origins(world: World, path: str) -> None:
     assert world.ask(path) is None
 
@@ -500,3 +500,75 @@ def test_small_metadata_is_answered_again_and_what_counts_as_a_download_is_not(w
         assert again == (replies[1] if filename.endswith(".metadata") else None)
         world.page(serial=serial)
         assert known.again(path) is None
+
+
+class Made:
+    """Where the origin leaves what it made of past states."""
+
+    def __init__(self) -> None:
+        self.pages: dict[Any, Page] = {}
+
+    def named(self, name: Any) -> Page | None:
+        return self.pages.get(name)
+
+
+def past(audience: str = "", text: bytes = b"what was") -> Page:
+    return make_page(text * 50, index="main", project="foo", kind="json", serial=3, modified=1, audience=audience)
+
+
+PAST = "/@serial-3/simple/foo/"
+
+
+@pytest.fixture
+def made(world: World, tmp_path: Path) -> Made:
+    found = Made()
+    world.reading = Reading(world.pages, Blobs(PathOf(tmp_path / "blobs")), clock=lambda: world.now, past=found)
+    return found
+
+
+def learn(world: World, page: Page, **headers: str) -> Reply | None:
+    """Ask, and let the origin answer with this page."""
+    return world.miss(PAST, accept=JSON, **headers).watch.replaced(200, (("etag", f'"{page.etag}-gzip"'),))
+
+
+def test_a_page_of_the_past_is_sent_from_memory_until_something_of_its_project_moves(world: World, made: Made) -> None:
+    world.page(serial=7)
+    page = made.pages["main", "foo", "json", "serial-3"] = past()
+    first = learn(world, page)
+    kept = world.reply(PAST, accept=JSON)
+    assert kept == first
+    assert (kept.status, kept.body) == (200, page.body)
+    assert dict(kept.headers)["cache-control"] == "max-age=86400"
+    assert world.reply(PAST, accept=JSON, if_none_match=dict(kept.headers)["etag"]).status == 304
+    assert isinstance(world.ask(PAST, accept="text/html"), Miss)
+    assert isinstance(world.ask("/@serial-4/simple/foo/", accept=JSON), Miss)
+    world.page(serial=8)  # something of it was purged, say
+    assert isinstance(world.ask(PAST, accept=JSON), Miss)
+
+
+def test_a_page_of_the_past_is_not_kept_without_a_mark_or_when_another_was_made_meanwhile(
+    world: World, made: Made
+) -> None:
+    page = made.pages["main", "foo", "json", "serial-3"] = past()
+    learn(world, page)  # the project has no page now
+    assert isinstance(world.ask(PAST, accept=JSON), Miss)
+    world.page()
+    learn(world, past(text=b"another"))
+    assert isinstance(world.ask(PAST, accept=JSON), Miss)
+    made.pages.clear()
+    learn(world, page)
+    assert isinstance(world.ask(PAST, accept=JSON), Miss)
+
+
+def test_AU1_a_page_of_the_past_of_a_closed_index_is_for_those_let_through(world: World, made: Made) -> None:
+    world.page(audience="readers")
+    page = made.pages["main", "foo", "json", "serial-3"] = past("readers")
+    learn(world, page, authorization=CREDENTIAL)
+    assert isinstance(world.ask(PAST, accept=JSON), Miss)
+    assert isinstance(world.ask(PAST, accept=JSON, authorization=CREDENTIAL), Miss)
+    present = world.miss("/simple/foo/", accept=JSON, authorization=CREDENTIAL)
+    present.watch.replaced(200, (("x-packhouse-audience", "readers"),))
+    assert world.reply(PAST, accept=JSON, authorization=CREDENTIAL).body == page.body
+    assert "private" in dict(world.reply(PAST, accept=JSON, authorization=CREDENTIAL).headers)["cache-control"]
+    world.move_access()
+    assert isinstance(world.ask(PAST, accept=JSON, authorization=CREDENTIAL), Miss)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from packhouse.edge.routes import FileTarget, PageTarget, target_of
+from packhouse.edge.routes import FileTarget, PageTarget, PastTarget, target_of
 
 SHA256 = "0123456789abcdef" * 4
 
@@ -20,10 +20,12 @@ SHA256 = "0123456789abcdef" * 4
         ("/index/dev/simple/foo/", PageTarget("dev", "foo")),
         (f"/files/{SHA256}/foo-1.0.tar.gz", FileTarget("main", SHA256, "foo-1.0.tar.gz")),
         (f"/files/{SHA256}/foo-1.0+x-py3-none-any.whl", FileTarget("main", SHA256, "foo-1.0+x-py3-none-any.whl")),
+        ("/@2026-11-01/simple/", PastTarget("main", "", "2026-11-01")),
+        ("/index/dev/@serial-7/simple/foo/", PastTarget("dev", "foo", "serial-7")),
         (f"/index/dev/files/{SHA256}/f.metadata", FileTarget("dev", SHA256, "f.metadata")),
     ],
 )
-def test_the_edges_own(path: str, target: PageTarget | FileTarget) -> None:
+def test_the_edges_own(path: str, target: PageTarget | PastTarget | FileTarget) -> None:
     assert target_of(path) == target
 
 
@@ -40,8 +42,8 @@ def test_the_edges_own(path: str, target: PageTarget | FileTarget) -> None:
         "/simple/-foo/",
         "/simple/foo/x/",
         "/simple/\u212aelvin/",
-        "/@2026-11-01/simple/",
-        "/index/dev/@serial-7/simple/foo/",
+        "/@2026-11-01/simple",
+        "/index/dev/@serial-7/simple/Foo/",
         "/index/Dev/simple/",
         "/index/dev",
         f"/files/{SHA256[1:]}/x.whl",

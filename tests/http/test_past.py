@@ -144,6 +144,14 @@ def test_a_closed_index_is_closed_in_its_past_too(site: Site):
 def test_purging_reaches_every_state_at_the_next_request(site: Site):
     name = fresh("purged")
     first, second = versions(site, name)
+    site.ask(f"/simple/{name}/", accept=V1_JSON)  # now a page of the past is kept with this one's mark
+    asked = [site.ask(f"/@serial-{second}/simple/{name}/", accept=V1_JSON) for _ in range(8)]
+    assert len({(answer.status, answer.body, answer["etag"], answer["cache-control"]) for answer in asked}) == 1
+    assert (
+        len({tuple(sorted(key for key, _ in answer.pairs if key not in {"date", "x-request-id"})) for answer in asked})
+        == 1
+    )
+    assert len(filenames(asked[0])) == 2
     file = site.ask(f"/@serial-{first}/simple/{name}/", accept=V1_JSON).json()["files"][0]
     paths = [f"/@serial-{serial}/files/{file['hashes']['sha256']}/{file['filename']}" for serial in (first, second)]
     assert [site.ask(path).status for path in paths] == [200, 200]

@@ -17,6 +17,7 @@ from packhouse.edge.http import Exchange, Reply, plain
 from packhouse.edge.limits import CLOSE, Limits
 from packhouse.edge.nginx import Front
 from packhouse.edge.nodes import Nodes, NodeWatch
+from packhouse.edge.past import PastPages
 from packhouse.edge.proxies import Proxies
 from packhouse.edge.reading import Miss, Reading
 from packhouse.storage.growing import Nursery
@@ -34,17 +35,19 @@ def make_edge(
     *,
     is_node: bool = False,
     nursery: Nursery | None = None,
+    past: PastPages | None = None,
 ) -> Edge:
     """The edge of a worker, to be made after the fork: it opens a connection of its own to the page table.
 
     `application` is the origin, `secret` what proves to it that an edge asks which sends blobs itself, `front` is
     given where nginx stands before us, `tally` counts downloads; `is_node`: the origin is another server; `nursery` has
-    the files being fetched here. Raises PackhouseError (UNAVAILABLE) when the page table can't be read.
+    the files being fetched here, `past` what the origin made of past states. Raises PackhouseError (UNAVAILABLE) when
+    the page table can't be read.
     """
     rules = CacheRules(settings.page_max_age, settings.kept_in_front)
     shelf = RootShelf(settings.data)
     blobs = Blobs(PathOf(settings.blobs_folder), nursery=nursery)
-    reading = Reading(open_pages(settings), blobs, rules=rules, shelf=shelf, tally=tally)
+    reading = Reading(open_pages(settings), blobs, rules=rules, shelf=shelf, tally=tally, past=past)
     bridge = Bridge(application, Proxies(settings.trusted_proxies), streams=takes_uploads, secret=secret)
     limits = Limits(lru_cache(256)(partial(is_own_host, settings)))
     # Behind nginx there are none: what it keeps for others must not be what a node is told.

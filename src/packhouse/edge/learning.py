@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from packhouse.domain.headers import Headers
@@ -96,6 +97,11 @@ class FileWatch:
 
     def done(self) -> None:
         """See `Watch.done`."""
+
+
+def right_of(credential: str, audience: str) -> Hashable:
+    """The key of a right; the credential itself is kept nowhere."""
+    return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest(), audience
 
 
 def until(told: Mapping[str, str]) -> float | None:

@@ -8,7 +8,6 @@ to the origin, which alone decides; what its answers allow to be kept is learnt 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -23,11 +22,12 @@ from packhouse.domain.page import Page, Ready, answer_page
 from packhouse.domain.root_copy import LAG, RootCopy, answer_root, may_lag
 from packhouse.edge.files import SMALL, Blobs, KeptFile, asks_for_all, damaged, file_reply
 from packhouse.edge.http import FileRange, Reply, Request
-from packhouse.edge.learning import Allowed, FileWatch, PageWatch, Unknown, until
+from packhouse.edge.learning import Allowed, FileWatch, PageWatch, Unknown, right_of, until
 from packhouse.edge.limits import not_found
 from packhouse.edge.memory import MOST_USES, Entry, Memory
+from packhouse.edge.past import PastPages, PastWatch, past_reply
 from packhouse.edge.responses import Watch
-from packhouse.edge.routes import FileTarget, PageTarget, target_of
+from packhouse.edge.routes import FileTarget, PageTarget, PastTarget, target_of
 from packhouse.errors import PackhouseError
 from packhouse.storage.pages import Mark, PageReader, RootState
 from packhouse.storage.roots import RootShelf, Stand
@@ -84,8 +84,9 @@ class Reading:
         clock: Callable[[], float] = time.time,
         shelf: RootShelf | None = None,
         tally: Tally | None = None,
+        past: PastPages | None = None,
     ) -> None:
-        """`limit` is in bytes; `clock` gives unix seconds; `shelf` has large root pages; `tally` counts downloads."""
+        """`limit`: bytes; `clock`: unix seconds; `shelf`: large root pages; `tally`: downloads; `past`: see there."""
         self._reader = reader
         self._blobs = blobs
         self._memory: Memory[Kept] = Memory(limit)
@@ -93,6 +94,7 @@ class Reading:
         self._clock = clock
         self._shelf = shelf
         self._tally = tally
+        self._past = past
         self._roots: dict[str, tuple[int, RootState | None]] = {}
         self._tick = 0
         self._access: int | None = None
@@ -137,6 +139,8 @@ class Reading:
         target = target_of(request.path)
         if isinstance(target, PageTarget):
             return self._page(request, target)
+        if isinstance(target, PastTarget):
+            return self._past_page(request, target)
         return None if target is None else self._file(request, target)
 
     def _access_now(self) -> int:
@@ -270,6 +274,25 @@ class Reading:
         watch = PageWatch(self, request, target, self._names(target), self._access_now())
         return Miss((target, kind, request.headers.get("authorization")), watch)
 
+    def _past_page(self, request: Request, target: PastTarget) -> Reply | Miss | None:
+        representation = choose_representation(request.headers.get("accept"), request.query)
+        if representation is None:
+            return None
+        kind, present = representation.kind, PageTarget(target.index, target.project)
+        entry = self._memory.get((target, kind))
+        if entry is not None and isinstance(entry.value, Page) and self._is_current(entry, present, kind):
+            page = entry.value
+            if not page.audience or self._is_allowed(request.headers, page.audience):
+                return past_reply(page, request, representation, self._clock())
+        mark = self._reader.page_mark(target.index, target.project, kind)
+        watch = PastWatch(self, self._past, request, (target, kind), mark)
+        return Miss((target, kind, request.headers.get("authorization")), watch)
+
+    def keep_past(self, target: PastTarget, kind: str, page: Page, mark: Mark) -> None:
+        """Remember a page of a past state; the mark as it was before the origin was asked."""
+        with self._lock:
+            self._memory.put((target, kind), page, page.size).mark = mark
+
     # --- names nobody has
 
     def _names(self, target: PageTarget) -> int | None:
@@ -301,7 +324,7 @@ class Reading:
         credential = headers.get("authorization")
         if credential is None:
             return False
-        entry = self._memory.get(_right(credential, audience))
+        entry = self._memory.get(right_of(credential, audience))
         if entry is None or not isinstance(entry.value, Allowed):
             return False
         access, end = entry.value
@@ -313,7 +336,7 @@ class Reading:
         if credential is None or not audience:
             return
         with self._lock:
-            self._memory.put(_right(credential, audience), Allowed(access, until(told)), 0)
+            self._memory.put(right_of(credential, audience), Allowed(access, until(told)), 0)
 
     # --- files
 
@@ -373,8 +396,3 @@ def _is_same_for_all(kept: KeptFile, target: FileTarget, reply: Reply) -> bool:
     """Whether a reply is small core metadata that anybody may have: no download, which has to be counted."""
     small = reply.status == 200 and isinstance(reply.body, bytes) and len(reply.body) <= AGAIN_BYTES
     return small and not kept.audience and not kept.pulled and target.filename.endswith(".metadata")
-
-
-def _right(credential: str, audience: str) -> Hashable:
-    """The key of a right; the credential itself is kept nowhere."""
-    return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest(), audience

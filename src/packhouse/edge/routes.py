@@ -11,6 +11,9 @@ MAIN = "main"
 """The index that answers without a prefix."""
 
 _PAGE = re.compile(r"(?:/index/([a-z0-9][a-z0-9._-]{0,63}))?/simple/(?:([a-z0-9]+(?:-[a-z0-9]+)*)/)?\Z")
+_PAST_PAGE = re.compile(
+    r"(?:/index/([a-z0-9][a-z0-9._-]{0,63}))?/@([^/]{1,64})/simple/(?:([a-z0-9]+(?:-[a-z0-9]+)*)/)?\Z"
+)
 _PAST_FILE = re.compile(
     r"(?:/index/([a-z0-9][a-z0-9._-]{0,63}))?/@([^/]{1,64})/(?:files|packages)/([0-9a-f]{64})/"
     r"([A-Za-z0-9][A-Za-z0-9._+!-]{0,255})\Z"
@@ -29,6 +32,15 @@ class PageTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class PastTarget:
+    """A simple page of a past state of an index: `moment` is as it is spelled."""
+
+    index: str
+    project: str
+    moment: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileTarget:
     """A file of an index, or its core metadata (then `filename` ends in `.metadata`).
 
@@ -42,7 +54,7 @@ class FileTarget:
 
 
 @lru_cache(maxsize=4096)
-def target_of(path: str) -> PageTarget | FileTarget | None:
+def target_of(path: str) -> PageTarget | PastTarget | FileTarget | None:
     """What a decoded path names; None for the origin's addresses, spellings to be redirected among them."""
     match = _PAGE.match(path)
     if match is not None:
@@ -50,5 +62,8 @@ def target_of(path: str) -> PageTarget | FileTarget | None:
     match = _FILE.match(path)
     if match is not None:
         return FileTarget(match[1] or MAIN, match[2], match[3])
+    match = _PAST_PAGE.match(path)
+    if match is not None:
+        return PastTarget(match[1] or MAIN, match[3] or "", match[2])
     match = _PAST_FILE.match(path)
     return None if match is None else FileTarget(match[1] or MAIN, match[3], match[4], match[2])

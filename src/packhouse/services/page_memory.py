@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 32 * 1024 * 1024
 """Bytes of pages that a process keeps."""
+MOST_NAMES = 4096
+"""Names of pages that are known."""
 
 
 class PageMemory:
@@ -21,6 +23,7 @@ class PageMemory:
     def __init__(self, most: int = MOST_BYTES) -> None:
         self._most = most
         self._pages: OrderedDict[Hashable, Page] = OrderedDict()
+        self._names: OrderedDict[Hashable, Hashable] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
@@ -43,6 +46,19 @@ class PageMemory:
             while self._size > self._most:
                 _, oldest = self._pages.popitem(last=False)
                 self._size -= oldest.size
+
+    def name(self, name: Hashable, key: Hashable) -> None:
+        """Say what the page under a key is asked for by; of many names those used last are known."""
+        with self._lock:
+            self._names[name] = key
+            self._names.move_to_end(name)
+            while len(self._names) > MOST_NAMES:
+                self._names.popitem(last=False)
+
+    def named(self, name: Hashable) -> Page | None:
+        """The page named so last."""
+        with self._lock:
+            return self._pages.get(self._names.get(name))
 
     def __len__(self) -> int:
         return len(self._pages)

@@ -19,12 +19,12 @@ from packhouse.services.pages import PROJECT_KINDS, ROOT_KINDS
 
 
 def past_page(
-    index_name: str, project: str, kind: str, as_of: AsOf, memory: PageMemory | None = None
+    index_name: str, project: str, kind: str, as_of: AsOf, memory: PageMemory | None = None, spelled: str = ""
 ) -> domain.Page | None:
     """A page of an index as it was at a past moment; its audience is that of now.
 
-    `memory` is given when the journal has gone beyond the moment, so that the page may be kept. None when there was
-    no such index or project.
+    `memory` is given when the journal has gone beyond the moment, so that the page may be kept; it is named there
+    by index, project, kind and the moment as it was `spelled`. None when there was no such index or project.
     """
     index = Index.objects.filter(name=index_name, created_serial__lte=as_of.serial).first()
     if index is None:
@@ -35,6 +35,8 @@ def past_page(
         page = _draw(index, project, kind, as_of)
         if page is not None and memory is not None:
             memory.put(key, page)
+    if page is not None and memory is not None and spelled:
+        memory.name((index_name, project, kind, spelled), key)
     return page
 
 

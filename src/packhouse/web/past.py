@@ -51,7 +51,7 @@ def in_the_past(now: Now) -> Callable[[Callable[..., HttpResponseBase]], Now]:
 @in_the_past(simple.root)
 def root(request: HttpRequest, right: IndexRight, past: Past, at: str) -> HttpResponseBase:
     """`/@T/simple/`: every project of the index then."""
-    return _answer(request, right, past, "")
+    return _answer(request, right, past, at, "")
 
 
 @in_the_past(simple.project)
@@ -62,19 +62,19 @@ def project(request: HttpRequest, right: IndexRight, past: Past, at: str, name: 
     normalized = normalize(name)
     if name != normalized:
         return simple.redirect_to(request, f"../{normalized}/", right)
-    return _answer(request, right, past, normalized)
+    return _answer(request, right, past, at, normalized)
 
 
-def _answer(request: HttpRequest, right: IndexRight, past: Past, name: str) -> HttpResponse:
+def _answer(request: HttpRequest, right: IndexRight, past: Past, at: str, name: str) -> HttpResponse:
     headers = lower_headers(request)
     representation = choose_representation(headers.get("accept"), request.META.get("QUERY_STRING", ""))
     if representation is None:
         return simple.not_acceptable(right)
     memory = resources.get().past if past.settled else None
-    page = past_page(right.name, name, representation.kind, past.as_of, memory)
+    page = past_page(right.name, name, representation.kind, past.as_of, memory, at)
     if page is None and name:  # an upstream may know what it was then
         pulling.pull(resources.get(), right.name, name)
-        page = past_page(right.name, name, representation.kind, past.as_of, memory)
+        page = past_page(right.name, name, representation.kind, past.as_of, memory, at)
     if page is None:
         return missing(right)
     status, sent, body = answer_page(page, request.method or "GET", headers, representation, now=time.time())
