@@ -36,12 +36,37 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def secret_key(data: Path) -> str:
-    """The signing key of this data folder, made at first use (0600)."""
-    file = data / "secret-key"
+LEAST_KEY = 32
+"""Characters of a signing key that somebody else made."""
+
+
+def secret_key(settings: Settings) -> str:
+    """The signing key: that of the file in the settings, else this data folder's, made at first use (0600).
+
+    Raises PackhouseError (INVALID) when the file of the settings holds none.
+    """
+    given = None if settings.secret_key_file is None else _given_key(Path(settings.secret_key_file))
+    file = settings.data / "secret-key"  # made in any case: by it a folder of ours is known
     if not file.exists():
         write_private(file, secrets.token_urlsafe(48) + "\n")
+    if given is not None:
+        return given
     return file.read_text(encoding="ascii").strip()
+
+
+def _given_key(file: Path) -> str:
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        sentence = f"The signing key {file} can't be read ({error}); mend PACKHOUSE_SECRET_KEY_FILE and start again."
+        raise refuse(Kind.INVALID, "secret-key-unusable", sentence, "secret_key_file") from error
+    if len(key) < LEAST_KEY:
+        sentence = (
+            f"The signing key in {file} has {len(key)} characters, expected {LEAST_KEY} or more; make one with"
+            " `openssl rand -base64 48` and start again."
+        )
+        raise refuse(Kind.INVALID, "secret-key-unusable", sentence, "secret_key_file")
+    return key
 
 
 def configure(settings: Settings, *, read_only: bool = False) -> None:
@@ -57,7 +82,7 @@ def configure(settings: Settings, *, read_only: bool = False) -> None:
     if not django_settings.configured:
         os.umask(0o077)  # whatever we write is ours alone
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        django_settings.configure(**values(settings, secret_key(settings.data), read_only=read_only))
+        django_settings.configure(**values(settings, secret_key(settings), read_only=read_only))
         django.setup()
         from packhouse.services.journal import mark_changes
         from packhouse.storage.marks import Marks

@@ -33,6 +33,7 @@ class Settings:
     storage: str | None = None  # file:///... or a bucket: s3://BUCKET/PREFIX, gs://, az:// ; default: <data>/blobs
     storage_copies: int = 10 * 1024**3  # of a bucket's files kept on this machine
     storage_redirect: int = 0  # seconds that a signed address of the bucket is good; 0: files come from here
+    secret_key_file: str | None = None  # what signs links, the same on all nodes; default: <data>/secret-key
     base_url: str | None = None  # public address, no slash at the end
     upstream: str = "auto"  # auto | none | URL
     registration: str | None = None  # open | invited | closed; default: open on loopback, else invited

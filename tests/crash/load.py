@@ -105,8 +105,9 @@ class Load:
         if file is None:
             return
         page = f"/manage/project/{file.project}/release/{file.version}/"
-        if file.filename not in self._client.page(page).text:
-            self.refused.append(f"{page} does not name {file.filename}")
+        shown = self._client.page(page)
+        if file.filename not in shown.text:
+            self.refused.append(f"{page}, answered {shown.status}, does not name {file.filename}")
             return
         with self._ledger.lock:
             if not all(f.acked for f in self._of_release(file.project, file.version)):  # one is on its way there
@@ -134,11 +135,12 @@ class Load:
         """Make a token and delete it."""
         page = "/manage/account/token/"
         label = f"throwaway {secrets.token_hex(4)}"
-        shown = self._client.submit(page, name=label, scope="account", uses="upload read", expires="7").text
+        answer = self._client.submit(page, name=label, scope="account", uses="upload read", expires="7")
+        shown = answer.text
         token = re.search(r'id="new-token"[^>]*>\s*([^<\s]+)', shown)
         numbers = re.findall(r"/manage/account/token/(\d+)/delete/", shown)
         if token is None or not numbers:
-            self.refused.append(f"no token was made: {shown[:200]}")
+            self.refused.append(f"no token was made, answered {answer.status}: {shown[:200]}")
             return
         self._ledger.note("token", token=token[1])
         self._ledger.note("revoking", token=token[1])

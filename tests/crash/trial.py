@@ -99,11 +99,11 @@ class Trials:
         person = running.make_user("crash")
         self._token = running.make_token(person)
         self._password = person.password
-        self._client = Client(_port(running))
+        self._client = Client(port_of(running))
         self._client.page("/account/login/")
         signed_in = self._client.submit("/account/login/", login=person.name, password=person.password)
         assert signed_in.status == 302, signed_in.text[:500]
-        _kill(running)
+        kill(running)
 
     def _start(self) -> Server:
         self._data.with_name("data.log").unlink(missing_ok=True)  # it would be searched for its address again and again
@@ -125,7 +125,7 @@ class Trials:
         running = self._recovered()
         self.figures.trials[point] += 1
         if point == "start":
-            _kill(running)
+            kill(running)
             self._die_starting()
         else:
             self._die_working(running, point)
@@ -139,7 +139,7 @@ class Trials:
         took = time.monotonic() - began
         self.figures.longest = max(self.figures.longest, took)
         self.figures.late += took > READY_SECONDS
-        self._client.port = _port(running)
+        self._client.port = port_of(running)
         settled = self.ledger.settled()
         old = self._random.sample(settled, min(SAMPLE, len(settled)))
         self._check([*self.ledger.unsettled(), *settled[-4:], *old])
@@ -193,14 +193,14 @@ class Trials:
                 dying.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.figures.missed["s16"] += 1
-                _kill(dying)
+                kill(dying)
             again = server.start(Path(folder, "new"), fresh=True)
             token = again.make_token(again.make_user())
             filename, data = make_file("first", "1.0", True, 1, 100)
-            answer = Client(_port(again)).publish(token, filename, data)
+            answer = Client(port_of(again)).publish(token, filename, data)
             if answer.status != 200:
                 self.figures.wrong.append(f"after s16: an upload is answered {answer.status}: {answer.text[:200]}")
-            _kill(again)
+            kill(again)
 
     def _die_working(self, running: Server, point: str) -> None:
         load = Load(self.ledger, self._client, self._token, self._password, self._random.getrandbits(32))
@@ -214,7 +214,7 @@ class Trials:
             self._collect()
         else:
             self._await_end(running, point)
-        _kill(running)
+        kill(running)
         load.join()
         self.figures.acknowledged += self.ledger.acknowledged - before
         self.figures.wrong += [f"before {point}: {sentence}" for sentence in load.refused]
@@ -272,11 +272,11 @@ class Trials:
         self._log.close()
 
 
-def _port(running: Server) -> int:
+def port_of(running: Server) -> int:
     return int(running.url.rpartition(":")[2])
 
 
-def _kill(running: Server) -> None:
+def kill(running: Server) -> None:
     """Kill the whole group, and wait until it is gone."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(running.process.pid, signal.SIGKILL)

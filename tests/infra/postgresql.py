@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -74,6 +75,19 @@ class Cluster:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
             connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, source))
         return self.url(database)
+
+    def crash(self) -> Cluster:
+        """Kill the server as a power cut would, and start it again on its folder."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(60)
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                self.process.args, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+            )
+        again = Cluster(self.folder, process)
+        _await(again)
+        return again
 
     def stop(self) -> None:
         """End the server and remove its folder."""

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, Error, InterfaceError, OperationalError, connection
 
 from packhouse.errors import Kind, PackhouseError, refuse
 
@@ -27,6 +27,10 @@ def translated(error: Exception) -> PackhouseError | None:
     if isinstance(error, DatabaseError) and "malformed" in str(error).lower():
         message = "The database is damaged; see the server's log, and restore it from a backup."
         return refuse(Kind.UNAVAILABLE, "database-damaged", message)
+    if _is_gone(error):
+        gone = refuse(Kind.UNAVAILABLE, "database-away", "The database does not answer now; try again in a moment.")
+        gone.retry_after = 2
+        return gone
     if not isinstance(error, OperationalError):
         return None
     text, state = str(error).lower(), str(getattr(error.__cause__, "sqlstate", "") or "")
@@ -42,6 +46,15 @@ def translated(error: Exception) -> PackhouseError | None:
         message = "The database can't be written to now; see the server's log and try again."
         return refuse(Kind.UNAVAILABLE, "storage-failed", message)
     return None
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether the database's server went away: psycopg says no state for a connection that broke or was never made."""
+    if isinstance(error, InterfaceError):
+        return True
+    cause = error.__cause__
+    from_server = isinstance(error, OperationalError) and type(cause).__module__.startswith("psycopg")
+    return from_server and (getattr(cause, "sqlstate", None) or "57P01")[:3] == "57P"
 
 
 def _of_system(error: OSError) -> PackhouseError | None:
@@ -64,10 +77,10 @@ def as_refusals() -> Iterator[None]:
     """Turn what the database says of disk and load into refusals."""
     try:
         yield
-    except DatabaseError as error:
+    except Error as error:
         refusal = translated(error)
         if refusal is None:
             raise
-        if refusal.code == "storage-failed" and not connection.in_atomic_block:
+        if refusal.code in {"storage-failed", "database-away"} and not connection.in_atomic_block:
             connection.close()  # what a connection knows of a disk that failed it is not to be trusted
         raise refusal from error

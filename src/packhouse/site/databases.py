@@ -53,6 +53,8 @@ def _sqlite(name: str) -> dict[str, Any]:
 
 
 def _postgresql(url: str, schema: str) -> dict[str, Any]:
+    """One schema of a database; what is committed to the catalogue is durable, whatever the server's default."""
+    durable = " -c synchronous_commit=on" if schema == "catalogue" else ""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     host = query.pop("host", None) or parts.hostname or ""
@@ -65,5 +67,5 @@ def _postgresql(url: str, schema: str) -> dict[str, Any]:
         "PORT": str(parts.port or query.pop("port", "")),
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**query, "options": f"-c search_path={schema},public"},
+        "OPTIONS": {**query, "options": f"-c search_path={schema},public{durable}"},
     }

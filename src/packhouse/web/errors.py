@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 import orjson
 import structlog
 from django.core.exceptions import RequestDataTooBig
+from django.db import Error as DatabaseErrors
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template import loader
 from django.urls import Resolver404, is_valid_path
 
 from packhouse.errors import Fault, Kind, PackhouseError, refuse
+from packhouse.services.failures import translated
 
 STATUS = {
     Kind.INVALID: 400,
@@ -60,7 +63,10 @@ def page_reply(request: HttpRequest, error: PackhouseError, explain: Explain | N
         context["explained"] = [(one_line(fault.message), fault.code, explain(fault.code)) for fault in error.faults]
     if status >= 500:
         context["request_id"] = _request_id()
-    body = loader.select_template([f"{status}.html", "error.html"]).render(context, request)
+    try:
+        body = loader.select_template([f"{status}.html", "error.html"]).render(context, request)
+    except DatabaseErrors:  # the page would say who is signed in, and the database that knows is away
+        return api_reply(request, error)
     return with_error_headers(HttpResponse(body, status=status), error)
 
 
@@ -122,7 +128,14 @@ def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: a fault of ours. Relies on nothing: without the page's template, a bare one is sent."""
+    """Django's handler500: a fault of ours, or of a database that failed outside of a view.
+
+    Relies on nothing: without the page's template, a bare one is sent.
+    """
+    fault = sys.exc_info()[1]
+    refusal = translated(fault) if isinstance(fault, DatabaseErrors) else None
+    if refusal is not None:
+        return api_reply(request, refusal)
     if _is_program(request):
         return HttpResponse("Internal error; the server's log says more.\n", status=500, content_type="text/plain")
     return HttpResponse(_fault_page(), status=500)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseErrors
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
@@ -70,7 +70,7 @@ class Boundary:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Turn refusals into replies; anything else is a fault of ours and goes on to Django's handler."""
-        refusal = translated(exception) if isinstance(exception, DatabaseError | OSError) else exception
+        refusal = translated(exception) if isinstance(exception, DatabaseErrors | OSError) else exception
         return errors.reply(request, refusal) if isinstance(refusal, PackhouseError) else None
 
     def process_template_response(self, request: HttpRequest, response: Any) -> Any:

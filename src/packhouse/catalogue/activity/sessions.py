@@ -13,9 +13,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.core.exceptions import SuspiciousOperation
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from packhouse.catalogue.activity.models import Session
@@ -61,6 +62,15 @@ class SessionStore(DatabaseStore):
             started_at=started.get("at"),
             seen_at=timezone.now(),
         )
+
+    def save(self, must_create: bool = False) -> None:
+        """Keep the session; a database that fails is no session that was ended meanwhile, as Django takes it for."""
+        try:
+            super().save(must_create)
+        except UpdateError as error:
+            if isinstance(error.__context__, OperationalError | InterfaceError):
+                raise error.__context__ from error
+            raise
 
     def delete(self, session_key: str | None = None) -> None:
         """Forget a session; the cookie is worth nothing from now on."""
