@@ -242,6 +242,16 @@ def test_hostile_239_a_hundred_at_once_are_one_fetch_and_the_first_byte_does_not
     assert source.asked("GET", files=True) == [source.sdist]
 
 
+def test_what_was_removed_to_make_room_comes_again(server: Server, source: Source):
+    for (url, data), name in ((wheel_of(server, source), source.wheel), (sdist_of(server, source), source.sdist)):
+        digest = hashlib.sha256(data).hexdigest()
+        assert server.get(url)[2] == data
+        next((server.data / "blobs").glob(f"sha256/*/*/{digest}")).unlink()  # as the one who makes room does
+        # The small one may be in the edge's memory still.
+        assert {server.get(url)[2] for _ in range(3)} == {data}
+        assert name == source.wheel or source.asked("GET", files=True).count(name) == 2
+
+
 CLIENTS = 1000
 
 

@@ -6,6 +6,7 @@ When a file was last wanted is the time of its blob, which a download moves; not
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LOW = 0.9
 """The share of the bound down to which is removed, so that it is not reached again at once."""
+GRACE = 60.0
 _BATCH = 500
 
 
@@ -38,8 +40,11 @@ def touch(resources: Resources, filenames: Iterable[str]) -> None:
             resources.blobs.touch(sha256)
 
 
-def keep_within(resources: Resources) -> int:
-    """Remove what was least used until the bound holds; how many bytes that were. Nothing without a bound."""
+def keep_within(resources: Resources, grace: float = GRACE) -> int:
+    """Remove what was least used until the bound holds; how many bytes that were. Nothing without a bound.
+
+    What was wanted in the last `grace` seconds stays, whatever the bound: somebody may be reading it just now.
+    """
     limit = resources.settings.upstream_storage
     total = kept_bytes() if limit is not None else 0
     if limit is None or total <= limit:
@@ -47,8 +52,9 @@ def keep_within(resources: Resources) -> int:
     removed = 0
     rows = UpstreamFile.objects.filter(kept=True).values_list("sha256", "size").distinct()
     aged = sorted((resources.blobs.wanted_at(sha256) or 0.0, sha256, size or 0) for sha256, size in rows)
+    latest = time.time() - grace
     for wanted_at, sha256, size in aged:
-        if total - removed <= limit * LOW:
+        if total - removed <= limit * LOW or wanted_at > latest:
             break
         removed += _remove(resources, sha256, wanted_at, size)
     return removed

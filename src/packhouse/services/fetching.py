@@ -24,7 +24,7 @@ from django.db import connections
 
 from packhouse.catalogue.models import Upstream, UpstreamFile
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import observing
+from packhouse.services import budget, observing
 from packhouse.services.journal import write
 from packhouse.services.pulling import OFFLINE, Door, is_at, upstream_error
 from packhouse.storage.growing import Growing
@@ -271,6 +271,7 @@ class Filling:
         self._resources.blobs.adopt(self._growing.path, digest)
         mark_kept(self._resources, self._wanted.sha256, self._size)
         self._remove()
+        budget.keep_within(self._resources)
 
     def _remove(self) -> None:
         self._growing.path.unlink(missing_ok=True)

@@ -8,11 +8,10 @@ for them. What was read out of a part of a file is compared with the whole one a
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import time
 from collections import Counter
-from contextlib import ExitStack
+from io import SEEK_END, SEEK_SET
 from typing import TYPE_CHECKING
 
 from django.db.models import Q
@@ -23,7 +22,7 @@ from packhouse.catalogue.pulled import newest_incomplete
 from packhouse.domain.archive_limits import BadArchive
 from packhouse.domain.glimpses import core_metadata_of
 from packhouse.domain.versions import sort_key
-from packhouse.errors import PackhouseError
+from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import fetching, observing
 from packhouse.services.journal import write
 from packhouse.services.pulling import OFFLINE, goes_out, locked, upstream_error
@@ -32,6 +31,7 @@ from packhouse.upstream.parts import NoPartsError, RemoteFile
 
 if TYPE_CHECKING:
     from packhouse.services.resources import Resources
+    from packhouse.storage.blobs import Blobs
 
 _log = logging.getLogger(__name__)
 
@@ -176,11 +176,34 @@ def _fetch_whole(resources: Resources, file: UpstreamFile) -> None:
 
 
 def _read_blob(resources: Resources, file: UpstreamFile) -> bytes:
-    blobs, name, version = resources.blobs, file.project.name, file.version
-    with ExitStack() as stack:
-        path = blobs.path(file.sha256)
-        opened = io.BytesIO(blobs.read(file.sha256)) if path is None else stack.enter_context(path.open("rb"))
-        return core_metadata_of(opened, blobs.stat(file.sha256) or 0, name, version)
+    """Raises BadArchive, and PackhouseError when the file is not here."""
+    blobs = resources.blobs
+    size = blobs.stat(file.sha256)
+    if size is None:
+        raise refuse(
+            Kind.MISSING, "blob-missing", f"The file {file.filename!r} is not here any more; ask for it again."
+        )
+    return core_metadata_of(_KeptFile(blobs, file.sha256, size), size, file.project.name, file.version)
+
+
+class _KeptFile:
+    """A blob, wherever it lies, as if it were open for reading: the little that is read comes by ranges."""
+
+    def __init__(self, blobs: Blobs, sha256: str, size: int) -> None:
+        self._blobs, self._sha256, self._size = blobs, sha256, size
+        self._at = 0
+
+    def seek(self, offset: int, whence: int = SEEK_SET, /) -> int:
+        """Go to a place."""
+        self._at = offset + {SEEK_SET: 0, SEEK_END: self._size}.get(whence, self._at)
+        return self._at
+
+    def read(self, size: int = -1, /) -> bytes:
+        """So many bytes from there on."""
+        end = self._size if size < 0 else min(self._at + size, self._size)
+        data = b"".join(self._blobs.open(self._sha256, self._at, end)) if self._at < end else b""
+        self._at += len(data)
+        return data
 
 
 def prove_next(resources: Resources) -> bool:
@@ -193,7 +216,7 @@ def prove_next(resources: Resources) -> bool:
         right = hashlib.sha256(_read_blob(resources, file)).hexdigest() == file.metadata_sha256
     except BadArchive:
         right = False
-    except (FileNotFoundError, PackhouseError):  # removed, a moment ago most likely
+    except PackhouseError:  # removed, a moment ago most likely
         with write():
             UpstreamFile.objects.filter(pk=file.pk).update(kept=False)
         return True
