@@ -130,6 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path in issuer.wrong.bodies:
             self._send(*issuer.wrong.bodies[path])
             return
+        if path == "/authorize":  # whoever is at its keyboard signs in at once
+            self._send(302, b"", ("Location", issuer.authorize(self.path)))
+            return
         found: tuple[int, Any] = 404, {}
         if path == "/.well-known/openid-configuration":
             found = 200, issuer.document()
@@ -141,8 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
             found = 200, issuer.wrong.userinfo or issuer.person
         self._send(found[0], json.dumps(found[1]).encode())
 
-    def _send(self, status: int, body: bytes) -> None:
+    def _send(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
         self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
