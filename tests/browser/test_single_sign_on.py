@@ -73,9 +73,9 @@ def test_there_and_back_and_out_again(browser: Browser, page: Page, issuer: Issu
     looked_at(page, browser, server)
     page.goto(f"{server.url}/account/logout/")
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", name="You are signed out here")).to_be_visible()
+    expect(page.get_by_role("heading", name="Sign out at Example Login, too?")).to_be_visible()
     looked_at(page, browser, server)
-    page.get_by_role("button", name="Sign out at Example Login, too").click()
+    page.get_by_role("button", name="Sign out there, too").click()
     link = page.get_by_role("link", name="Go on to Example Login").get_attribute("href")
     assert link
     assert link.startswith(f"{issuer.url}/end?")

@@ -562,7 +562,7 @@ def test_signing_out_leads_on_to_the_provider(browser: Browser, issuer: Issuer) 
     first_time(browser, issuer)
     assert browser.post("/account/logout/")["Location"] == "/account/sso/out/"
     assert not browser.signed_in
-    assert "At Example Login you may be signed in still" in browser.get("/account/sso/out/").content.decode()
+    assert "There you may be signed in still" in browser.get("/account/sso/out/").content.decode()
     assert f'href="{issuer.url}/end?client_id=packhouse&amp;' in browser.post("/account/sso/out/").content.decode()
     issuer.wrong.document = {"end_session_endpoint": None}
     assert browser.post("/account/sso/out/").status_code == 409

@@ -38,7 +38,7 @@ from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import journal, people
 from packhouse.services import single_sign_on as service
 from packhouse.services.resources import now
-from packhouse.web import openid
+from packhouse.web import errors, openid
 from packhouse.web.account import person_of
 from packhouse.web.proofs import proved_lately
 from packhouse.web.routing import View
@@ -159,6 +159,24 @@ def parted(request: HttpRequest, socialaccount: Any, **kwargs: Any) -> None:
 # -- to the provider and back
 
 
+def _told(view: View) -> View:
+    """Tell what went wrong on a page with a way on."""
+
+    @wraps(view)
+    def telling(request: HttpRequest) -> HttpResponseBase:
+        try:
+            return view(request)
+        except PackhouseError as error:
+            if not error.code.startswith("sso-") or error.code == "sso-off":
+                raise
+            context = {"sentence": error.message, "signed_in": request.user.is_authenticated}
+            status = errors.STATUS[error.kind]
+            return TemplateResponse(request, "account/sso_failed.html", context, status=status)
+
+    return telling
+
+
+@_told
 def start(request: HttpRequest) -> HttpResponse:
     """`/account/sso/`: off to the provider, with a state, a nonce and a PKCE challenge of this browser."""
     ours = _enabled()
@@ -213,6 +231,7 @@ def _redirect_uri(request: HttpRequest) -> str:
     return f"{own_origin(_ours(), request.META.get('HTTP_HOST', ''))}/{path}"
 
 
+@_told
 def callback(request: HttpRequest) -> HttpResponseBase:
     """`/account/sso/callback/`: back from the provider. Whatever does not fit ends in one sentence."""
     ours = _enabled()
@@ -324,6 +343,7 @@ def _part(request: HttpRequest, user: User) -> None:
         messages.error(request, "Without it you could not sign in any more; set a password first.")
 
 
+@_told
 def signed_out(request: HttpRequest) -> HttpResponse:
     """`/account/sso/out/`: signed out here; a POST leads on to sign out at the provider, where it can."""
     ours = _enabled()
