@@ -17,6 +17,7 @@ import pytest
 import uvloop
 
 from packhouse.edge.http import Exchange, FileRange, GrowingRange, Reply, plain
+from packhouse.edge.sending import SHORT
 from packhouse.edge.server import Server
 from packhouse.storage.growing import HELD_BACK, Growing
 
@@ -242,3 +243,13 @@ def test_a_file_shorter_than_it_was_breaks_the_connection(live: Live, tmp_path: 
     live.application.bodies["/short"] = FileRange(str(short), 0, 200_000)
     with live.ask("/short") as connection, pytest.raises((http.client.IncompleteRead, ConnectionError)):
         whole(connection)
+
+
+@pytest.mark.parametrize("size", [1, 65_536, SHORT, SHORT + 1, 999_999])
+def test_short_and_long_parts_of_a_file_are_the_same_bytes(live: Live, tmp_path: Path, size: int) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(DATA)
+    live.application.bodies["/part"] = FileRange(str(file), SIZE - size, SIZE)
+    with live.ask("/part") as connection:
+        assert whole(connection) == (200, DATA[-size:])
+    wait_until(lambda: opened(file) == 0)
