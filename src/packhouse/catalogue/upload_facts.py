@@ -17,7 +17,10 @@ from packhouse.domain.permissions import Identity, IndexRight, ProjectRight, Pro
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
-    """An index, what the asker is to it, and the rules set on it now; `has_own`: files can be placed in it."""
+    """An index, what the asker is to it, and the rules set on it now; `has_own`: files can be placed in it.
+
+    `read_only` and `no_new_projects` are switches of the whole server (see `services.flags`).
+    """
 
     index_id: int
     name: str
@@ -26,6 +29,8 @@ class IndexFacts:
     rules: dict[str, Any]
     shaped: int = 0
     has_own: bool = True
+    read_only: bool = False
+    no_new_projects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,9 @@ _INDEX = f"""
 SELECT i.id, i.read, i.audience, i.shaped,
        EXISTS (SELECT 1 FROM catalogue_layer l WHERE l.index_id = i.id AND l.kind = 'own' AND l.to_serial IS NULL),
        {GRANTED},
-       EXISTS (SELECT 1 FROM catalogue_indexrule r WHERE r.index_id = i.id AND r.to_serial IS NULL)
+       EXISTS (SELECT 1 FROM catalogue_indexrule r WHERE r.index_id = i.id AND r.to_serial IS NULL),
+       EXISTS (SELECT 1 FROM catalogue_flag WHERE name = 'read-only'),
+       EXISTS (SELECT 1 FROM catalogue_flag WHERE name = 'no-new-projects')
 FROM catalogue_index i WHERE i.name = %s
 """  # noqa: S608 - our own words
 _RULES = 'SELECT "key", value FROM catalogue_indexrule WHERE index_id = %s AND to_serial IS NULL'
@@ -140,11 +147,11 @@ def index_facts(name: str, identity: Identity) -> IndexFacts | None:
     row = fetch_one(_INDEX, *granted_values(identity), name)
     if row is None:
         return None
-    index_id, read, audience, shaped, has_own, granted, has_rules = row
+    index_id, read, audience, shaped, has_own, granted, has_rules, *flags = row
     rules = {key: read_json(value) for key, value in fetch(_RULES, index_id)} if has_rules else {}
     mode = ReadMode(read)
     right = IndexRight(name, mode, granted=bool(granted) and mode is ReadMode.CLOSED)
-    return IndexFacts(index_id, name, right, audience, rules, shaped, bool(has_own))
+    return IndexFacts(index_id, name, right, audience, rules, shaped, bool(has_own), *map(bool, flags))
 
 
 _ABOVE = """

@@ -16,11 +16,13 @@ from packhouse.errors import PackhouseError
 
 COMMANDS = {
     "serve": "Start the server.",
-    "user": "Make accounts.",
+    "user": "Make accounts, and look after them.",
     "invitation": "Invite people to make an account.",
     "guest": "Show and set when accounts end.",
     "sign-in-link": "Sign somebody in once where single sign-on is away.",
     "sandbox": "Wipe a server that is for practice.",
+    "flag": "Throw switches of the whole server: read-only, no new projects, no new accounts.",
+    "journal": "Show what was done: the journal, newest first.",
     "organization": "Make and show organizations, their members and teams, and move projects between owners.",
     "token": "Make, list, rotate and revoke API tokens.",
     "yank": "Yank a release or a file: only installs that pin it exactly still take it.",

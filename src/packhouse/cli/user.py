@@ -12,7 +12,7 @@ from packhouse.cli.options import data_option
 
 @click.group()
 def user() -> None:
-    """Make accounts."""
+    """Make accounts, and look after them."""
 
 
 @user.command()
@@ -68,3 +68,48 @@ def _password(from_stdin: bool) -> str:
     if not from_stdin:
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+
+
+@user.command("list")
+@data_option
+def list_(data: str | None) -> None:
+    """List the accounts: name, state, whether an administrator, and e-mail address, separated by tabs."""
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.catalogue.models import User
+
+    for found in User.objects.order_by("username_key").iterator():
+        state, kind = "open" if found.is_active else "frozen", "administrator" if found.is_admin else "person"
+        click.echo(f"{found.username}\t{state}\t{kind}\t{found.email}")
+
+
+@user.command()
+@click.argument("name")
+@click.argument("change", type=click.Choice(["freeze", "unfreeze", "recover", "end-all", "make-admin", "unmake-admin"]))
+@click.option("--reason", required=True, metavar="TEXT", help="Why; the journal keeps it.")
+@data_option
+def account(name: str, change: str, reason: str, data: str | None) -> None:
+    """Look after the account NAME: freeze, open or recover it, end its tokens and sessions, make an administrator."""
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services import overseeing
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.people import find_user
+    from packhouse.services.resources import now
+
+    found = find_user(name)
+    if change == "recover":
+        steps = overseeing.recover(COMMAND, found, reason, clock=now)
+        click.echo(f"Recovered {found.username}: {', '.join(steps)}. A new password is set by a reset.")
+    elif change == "end-all":
+        count = overseeing.end_all(COMMAND, found, reason, clock=now)
+        click.echo(f"Ended {count} token{'' if count == 1 else 's'} and every session of {found.username}.")
+    elif change in {"freeze", "unfreeze"}:
+        act = overseeing.freeze if change == "freeze" else overseeing.unfreeze
+        act(COMMAND, found, reason, clock=now)
+        click.echo(f"{found.username} is {'frozen' if change == 'freeze' else 'open again'}.")
+    else:
+        overseeing.set_administrator(COMMAND, found, reason, admin=change == "make-admin", clock=now)
+        click.echo(f"{found.username} is {'an administrator' if change == 'make-admin' else 'no administrator'} now.")

@@ -24,14 +24,14 @@ def link(settings: Settings, path: str) -> str:
 
 
 def send(settings: Settings, people: Iterable[User], subject: str, text: str) -> int:
-    """Write to those who have an address and an open account, each alone; returns how many mails were sent.
+    """Write to those who have an address, each alone; returns how many mails were sent.
 
     Raises UnreachableError when no mail server answers; what it refuses to take is logged, since it would again.
     """
     sent = 0
     foot = f"\n\n-- \nPackhouse at {urlsplit(own_origin(settings)).netloc}, a Python package index\n"
     for person in people:
-        if not person.email or not person.is_active:
+        if not person.email:
             continue
         mail = EmailMessage(
             subject=subject, body=f"Hello {person.username},\n\n{text.strip()}{foot}", to=[person.email]

@@ -65,6 +65,8 @@ def _tell(resources: Resources, entry: JournalEntry) -> None:
     for notice in _TOLD[Fact(entry.kind)](entry):
         keys = {name.lower() for name in notice.to} - {entry.actor.lower()}
         people = User.objects.filter(username_key__in=keys).order_by("username")
+        if entry.kind != Fact.USER_DISABLED:
+            people = people.filter(is_active=True)
         page = f"\n\n{mailing.link(resources.settings, notice.page)}" if notice.page else ""
         mailing.send(resources.settings, people, notice.subject, notice.text + page)
 
@@ -156,9 +158,32 @@ def _transfer_ended(entry: JournalEntry) -> list[Notice]:
     return [Notice((said["offered_by"],), f"The offer of {entry.project} was {said['how']}", text, "/manage/projects/")]
 
 
+def _account_changed(entry: JournalEntry) -> list[Notice]:
+    said = entry.detail
+    words = {
+        Fact.USER_DISABLED: "Your account was frozen",
+        Fact.USER_ENABLED: "Your account is open again",
+        Fact.USER_RECOVERED: "Your account was recovered",
+        Fact.ADMIN_MADE: "You are an administrator now",
+        Fact.ADMIN_UNMADE: "You are no longer an administrator",
+    }[Fact(entry.kind)]
+    text = f"{words}: this was done {by_whom(entry)}." + (
+        f" The reason given: {said['reason']}" if "reason" in said else ""
+    )
+    if entry.kind != Fact.USER_RECOVERED:
+        return [Notice((said["user"],), words, text)]
+    text += f"\n\nWhat was done: {', '.join(said['steps'])}.\n\nSet a new password here:"
+    return [Notice((said["user"],), words, text, "/account/reset/")]
+
+
 _TOLD: dict[Fact, Callable[[JournalEntry], list[Notice]]] = {
     Fact.TOKEN_DELETED: _token_deleted,
     Fact.TOKEN_ROTATED: _token_rotated,
+    Fact.USER_DISABLED: _account_changed,
+    Fact.USER_ENABLED: _account_changed,
+    Fact.USER_RECOVERED: _account_changed,
+    Fact.ADMIN_MADE: _account_changed,
+    Fact.ADMIN_UNMADE: _account_changed,
     Fact.MEMBER_INVITED: _member_invited,
     Fact.MEMBER_ADDED: _member_changed,
     Fact.MEMBER_CHANGED: _member_changed,

@@ -124,31 +124,38 @@ def record_creation(actor: Actor, user: User, clock: Clock) -> None:
     bump_access()
 
 
-def disable_user(actor: Actor, user: User, *, clock: Clock) -> None:
+def disable_user(actor: Actor, user: User, *, reason: str = "", clock: Clock) -> None:
     """Shut an account: from the commit on, no session or token of it is good. The last administrator stays."""
     with write():
         living = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        others = User.objects.filter(is_admin=True, is_active=True).exclude(pk=user.pk)
-        if living.is_admin and not others.exists():
-            message = f"{living.username!r} is the only administrator; make another one first."
-            raise refuse(Kind.CONFLICT, "last-administrator", message)
-        _set_active(actor, living, active=False, clock=clock)
+        demand_other_administrator(living)
+        _set_active(actor, living, active=False, reason=reason, clock=clock)
 
 
-def enable_user(actor: Actor, user: User, *, clock: Clock) -> None:
+def demand_other_administrator(user: User) -> None:
+    """Raise CONFLICT for the only administrator whose account is open."""
+    others = User.objects.filter(is_admin=True, is_active=True).exclude(pk=user.pk)
+    if user.is_admin and not others.exists():
+        message = f"{user.username!r} is the only administrator; make another one first."
+        raise refuse(Kind.CONFLICT, "last-administrator", message)
+
+
+def enable_user(actor: Actor, user: User, *, reason: str = "", clock: Clock) -> None:
     """Open an account again."""
     with write():
-        _set_active(actor, User.objects.select_for_update(no_key=True).get(pk=user.pk), active=True, clock=clock)
+        living = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        _set_active(actor, living, active=True, reason=reason, clock=clock)
 
 
-def _set_active(actor: Actor, user: User, *, active: bool, clock: Clock) -> None:
+def _set_active(actor: Actor, user: User, *, active: bool, reason: str, clock: Clock) -> None:
     if user.is_active == active:
         return
     moment = take(1, clock)
     user.is_active = active
     user.save(update_fields=["is_active"])
     kind = Fact.USER_ENABLED if active else Fact.USER_DISABLED
-    record(moment, actor, [Entry(kind, detail={"user": user.username})])
+    detail = {"user": user.username, "reason": reason} if reason else {"user": user.username}
+    record(moment, actor, [Entry(kind, detail=detail)])
     bump_access()
 
 

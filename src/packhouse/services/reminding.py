@@ -34,6 +34,8 @@ def remind(resources: Resources) -> int:
             for person in _concerned(row):
                 due[person].append(row)
     for person, tokens in due.items():
+        if not person.is_active:
+            continue
         mailing.send(resources.settings, [person], _subject(tokens), _text(resources, tokens))
     named = {row for tokens in due.values() for row in tokens}
     for row in named:

@@ -26,7 +26,7 @@ from packhouse.domain.permissions import Action, Identity, may
 from packhouse.domain.policy import Profile
 from packhouse.domain.wording import shown
 from packhouse.errors import Fault, Kind, PackhouseError, refuse
-from packhouse.services import access
+from packhouse.services import access, flags
 from packhouse.services.indexes import profile_from, project_limit_from
 from packhouse.services.journal import Actor, Fact
 
@@ -102,6 +102,9 @@ def demand(case: Case) -> None:
         _demand_new_name(case)
         _demand_free_upstream(case.candidate.parsed.name)
     may(case.identity, Action.UPLOAD, index=facts.index.right, project=facts.project_right(name)).demand()
+    demand_running(facts.index)
+    if facts.project is None and facts.index.no_new_projects:
+        flags.demand_off(flags.NO_NEW_PROJECTS)
     if not facts.index.has_own:
         raise without_own(facts.index.name)
     demand_standing(case.identity, case.profile)
@@ -112,6 +115,12 @@ def demand(case: Case) -> None:
         _demand_untaken(case, facts.file)
     if not case.is_there:
         _demand_fitting(case)
+
+
+def demand_running(index: IndexFacts) -> None:
+    """Raise UNAVAILABLE while the server is read-only."""
+    if index.read_only:
+        flags.demand_off(flags.READ_ONLY)
 
 
 def without_own(index: str) -> PackhouseError:

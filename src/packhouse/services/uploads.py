@@ -55,6 +55,7 @@ def begin(identity: Identity, index_name: str, settings: Settings) -> int:
     """Refuse who may not upload to the index at all, before the body is read; returns the most bytes of a file."""
     index = upload_rules.index_of(index_name, identity)
     may(identity, Action.UPLOAD, index=index.right).demand()
+    upload_rules.demand_running(index)
     return file_limit_from(index.rules, settings)
 
 

@@ -31,7 +31,7 @@ from packhouse.catalogue.models import User
 from packhouse.config import Settings
 from packhouse.domain.addresses import may_register_uninvited, own_origin, registration_mode
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import inviting, journal, people
+from packhouse.services import flags, inviting, journal, people
 from packhouse.services.access import account_ended
 from packhouse.services.resources import now
 from packhouse.services.second_factors import is_wanting
@@ -97,7 +97,8 @@ class Adapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether this browser may register now."""
-        if _ours().sso_only == "on":
+        stopped = flags.is_on(flags.NO_NEW_USERS) or flags.is_on(flags.READ_ONLY)
+        if _ours().sso_only == "on" or (stopped and not _holds_claim(request)):
             return False
         return registration_mode(_ours()) == "open" or _holds_claim(request) or invitation_of(request) is not None
 

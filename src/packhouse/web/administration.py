@@ -244,6 +244,7 @@ def told(entry: JournalEntry) -> dict[str, Any]:
         "at": entry.at,
         "kind": entry.kind,
         "actor": entry.actor or entry.via,
+        "where": " ".join(filter(None, (entry.index_name, entry.project, entry.version, entry.filename))),
         "detail": detail,
         "project": entry.project,
     }

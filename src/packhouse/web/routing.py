@@ -19,8 +19,17 @@ from django.urls import URLPattern, path, re_path
 
 from packhouse.domain.permissions import ORGANIZATION_ROLES, Action
 from packhouse.errors import Kind, refuse
+from packhouse.services import flags
 from packhouse.services.second_factors import holds_back, is_wanting
 from packhouse.web import errors
+
+ALWAYS = frozenset(
+    {
+        *("account_reauthenticate", "mfa_reauthenticate", "manage-sessions", "token-delete", "token-delete-all"),
+        *("account_change_password", "account_set_password"),
+    }
+)
+"""Forms by which people make their own accounts safe: they go on while the server is read-only."""
 
 View = Callable[..., HttpResponseBase]
 
@@ -47,11 +56,13 @@ def route(
 
     `setting_up`: a page that somebody may use who has to set up a second factor before anything else.
     """
-    guarded = guard(view, action, methods, setting_up=setting_up)
+    guarded = guard(view, action, methods, setting_up=setting_up, always=name in ALWAYS)
     return (re_path if regex else path)(pattern, guarded, kwargs or None, name)
 
 
-def guard(view: View, action: Action, methods: tuple[str, ...], *, setting_up: bool = False) -> View:
+def guard(
+    view: View, action: Action, methods: tuple[str, ...], *, setting_up: bool = False, always: bool = False
+) -> View:
     """Wrap a view so that methods and sessions are checked before it runs; the action is kept as an attribute."""
 
     @wraps(view)
@@ -59,6 +70,8 @@ def guard(view: View, action: Action, methods: tuple[str, ...], *, setting_up: b
         if request.method not in methods:
             return errors.not_allowed(request, methods)
         refusal = _session_refusal(request, action, setting_up=setting_up)
+        if refusal is None and request.method not in SAFE_METHODS and action in SESSION_ACTIONS and not always:
+            _demand_running(request)
         return refusal if refusal is not None else view(request, *args, **kwargs)
 
     guarded.action = action  # type: ignore[attr-defined]
@@ -66,6 +79,12 @@ def guard(view: View, action: Action, methods: tuple[str, ...], *, setting_up: b
     if SAFE_METHODS.issuperset(methods):  # a POST is answered 405 here, not 403 for a form without its secret
         guarded.csrf_exempt = True  # type: ignore[attr-defined]
     return guarded
+
+
+def _demand_running(request: HttpRequest) -> None:
+    """Refuse the forms of people while the server is read-only."""
+    if not getattr(request.user, "is_admin", False):
+        flags.demand_off(flags.READ_ONLY)
 
 
 def _session_refusal(request: HttpRequest, action: Action, *, setting_up: bool) -> HttpResponseBase | None:

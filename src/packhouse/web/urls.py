@@ -24,6 +24,7 @@ from packhouse.web import (
     metrics,
     old_addresses,
     organizations,
+    overseeing,
     past,
     pictures,
     projects,
@@ -211,6 +212,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         methods=FORM,
     ),
     route("admin/guests/", invitations_page.guest_list, action=Action.ADMINISTER, name="admin-guests", methods=FORM),
+    *(
+        route(f"admin/{rest}/", view, action=Action.ADMINISTER, name=name, methods=methods)
+        for rest, view, name, methods in (
+            ("people", overseeing.person_list, "admin-people", ("GET", "HEAD")),
+            ("person/<str:name>", overseeing.person, "admin-person", FORM),
+            ("organizations", overseeing.organization_list, "admin-organizations", ("GET", "HEAD")),
+            ("journal", overseeing.journal, "admin-journal", ("GET", "HEAD")),
+            ("flags", overseeing.flag_list, "admin-flags", FORM),
+        )
+    ),
     # what programs read of every index by its name
     *index_routes(_INDEX),
     *past_routes(r"^"),

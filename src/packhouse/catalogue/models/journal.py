@@ -17,6 +17,14 @@ class Counter(models.Model):
     at = models.DateTimeField(null=True)
 
 
+class Flag(models.Model):
+    """A switch of the whole server that is thrown; no row: it is off."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    reason = models.CharField(max_length=500, blank=True)
+    since = models.DateTimeField()
+
+
 RESTORED = "server restored"
 """The kind of the entry that a restored backup begins with."""
 WIPED = "sandbox wiped"
