@@ -672,3 +672,34 @@ def test_settings_that_make_no_sense(values: dict[str, str], tmp_path: Path) -> 
 
 def test_the_secret_is_not_shown() -> None:
     assert "canary" not in repr(Settings(oidc_client_secret="canary"))
+
+
+def test_an_old_session_without_a_password_is_asked_before_anything_grave(browser: Browser, issuer: Issuer) -> None:
+    from datetime import timedelta
+
+    from packhouse.catalogue.activity.sessions import STARTED
+    from packhouse.services import tokens
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+    from packhouse.web.proofs import LATELY
+
+    first_time(browser, issuer)
+    token, _ = tokens.create_token(COMMAND, user("ada"), "old", ["read"], [], [], None, clock=now)
+    session = browser.client.session
+    for record in (records := session["account_authentication_methods"]):
+        record["at"] -= 2 * LATELY
+    session["account_authentication_methods"] = records
+    session[STARTED] = session[STARTED] | {"at": (now() - timedelta(seconds=2 * LATELY)).isoformat()}
+    session.save()
+    delete = f"/manage/account/token/{token.pk}/delete/"
+    for path in (delete, "/account/two-factor/app/", "/account/two-factor/keys/add/", "/manage/account/token/"):
+        assert browser.post(path, code="1", csrfmiddlewaretoken="x")["Location"].startswith("/account/reauthenticate/")
+    page = browser.get("/account/reauthenticate/?next=/manage/account/token/").content.decode()
+    assert 'type="password"' not in page  # there is none
+    assert "/account/sso/?confirm=1&amp;next=/manage/account/token/" in page
+    token.refresh_from_db()
+    assert token.deleted_at is None
+    assert sign_in(browser, issuer, f"/account/sso/?confirm=1&next={delete}")["Location"] == delete
+    browser.post(delete, csrfmiddlewaretoken="x")
+    token.refresh_from_db()
+    assert token.deleted_at is not None

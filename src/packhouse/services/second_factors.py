@@ -16,8 +16,8 @@ from allauth.mfa.utils import encrypt
 from django.conf import settings
 from django.db import transaction
 
-from packhouse.catalogue.models import Role, User
-from packhouse.domain.permissions import ProjectRole
+from packhouse.catalogue.models import Membership, Role, TeamRole, User
+from packhouse.domain.permissions import OrganizationRole, ProjectRole
 from packhouse.domain.second_factors import CODE_DIGITS, Demand, covers, demand_of
 from packhouse.errors import PackhouseError
 from packhouse.services import access, sessions
@@ -111,8 +111,17 @@ def is_wanting(user: User) -> bool:
     demand = demand_of(settings.PACKHOUSE)
     if demand is Demand.NOBODY or access.has_second_factor(user):
         return False
-    owns = demand is Demand.OWNERS and Role.objects.filter(user=user, role=ProjectRole.OWNER).exists()
-    return covers(demand, admin=user.is_admin, owner=owns)
+    return covers(demand, admin=user.is_admin, owner=demand is Demand.OWNERS and _owns(user))
+
+
+def _owns(user: User) -> bool:
+    """Whether somebody owns a project: by themselves, or by an organization they run or a team they are in."""
+    by_team = TeamRole.objects.filter(team__members__user=user, role=ProjectRole.OWNER)
+    return (
+        Role.objects.filter(user=user, role=ProjectRole.OWNER).exists()
+        or Membership.objects.filter(user=user, role__in=(OrganizationRole.OWNER, OrganizationRole.MANAGER)).exists()
+        or by_team.exists()
+    )
 
 
 def holds_back(user: User) -> bool:

@@ -35,6 +35,7 @@ from packhouse.services import flags, inviting, journal, people
 from packhouse.services.access import account_ended
 from packhouse.services.resources import now
 from packhouse.services.second_factors import is_wanting
+from packhouse.services.single_sign_on import identities_of
 from packhouse.site import account_facts
 from packhouse.site.attempts import Attempt, known_device, mark_device
 from packhouse.site.passwords import too_long
@@ -267,6 +268,13 @@ class Adapter(DefaultAccountAdapter):
         here = request.resolver_match
         wanted = request.headers.get("Accept") == "application/json"
         return wanted and here is not None and here.url_name == "mfa_login_webauthn"
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """How somebody shows once more who they are; by the provider where there is nothing else."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if methods or not user.is_authenticated or not (_ours().has_single_sign_on and identities_of(user)):
+            return methods
+        return [{"id": "sso", "description": _ours().oidc_name, "url": reverse("account_reauthenticate")}]
 
     def get_login_stages(self) -> list[str]:
         """The steps of signing in; whether to trust the browser is asked with the second factor, not after it."""

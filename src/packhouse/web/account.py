@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from allauth.account.adapter import get_adapter
-from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from allauth.account.mixins import RedirectAuthenticatedUserMixin
 from allauth.account.models import EmailAddress
 from allauth.account.views import LoginView
@@ -24,6 +23,7 @@ from packhouse.services import access, sessions, tokens
 from packhouse.services.journal import Actor
 from packhouse.services.resources import now
 from packhouse.web.forms import PasswordForm
+from packhouse.web.proofs import is_proved
 
 AnyForm = TypeVar("AnyForm", bound=Form)
 
@@ -72,7 +72,7 @@ def for_person(request: HttpRequest, user: User, form: AnyForm) -> AnyForm:
     """The form as this person can fill it in: who has no password is sent to show another proof first."""
     if not user.has_usable_password():
         del form.fields["password"]
-        if is_reauthentication_required(request, app="allauth.account"):
+        if not is_proved(request):
             raise ReauthenticationRequired
     return form
 

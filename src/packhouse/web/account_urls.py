@@ -54,9 +54,11 @@ account_routes: list[URLPattern] = [
     _setting_up("account/reauthenticate/", account.reauthenticate, "account_reauthenticate"),
     # one's own account
     _setting_up("manage/account/", own.overview, "manage-account"),
-    _setting_up("manage/account/email/", account.email, "account_email"),
+    _setting_up("manage/account/email/", proved_lately(account.email), "account_email"),
     _setting_up("manage/account/password/", without_passwords(account.password_change), "account_change_password"),
-    _setting_up("manage/account/password/set/", without_passwords(account.password_set), "account_set_password"),
+    _setting_up(
+        "manage/account/password/set/", proved_lately(without_passwords(account.password_set)), "account_set_password"
+    ),
     _setting_up("manage/account/sessions/", proved_lately(own.session_list), "manage-sessions"),
     _person("manage/account/token/", proved_lately(token_pages.token_list), "tokens"),
     _person("manage/account/token/delete/", token_pages.token_delete_all, "token-delete-all"),
@@ -67,22 +69,26 @@ account_routes: list[URLPattern] = [
     _anyone("account/login/passkey/", webauthn.login_webauthn, "mfa_login_webauthn"),
     _setting_up("account/two-factor/", second.Factors.as_view(), "mfa_index"),
     _setting_up("account/two-factor/confirm/", factors.reauthenticate, "mfa_reauthenticate"),
-    _setting_up("account/two-factor/app/", totp.activate_totp, "mfa_activate_totp"),
-    _setting_up("account/two-factor/app/remove/", totp.deactivate_totp, "mfa_deactivate_totp"),
+    _setting_up("account/two-factor/app/", proved_lately(totp.activate_totp), "mfa_activate_totp"),
+    _setting_up("account/two-factor/app/remove/", proved_lately(totp.deactivate_totp), "mfa_deactivate_totp"),
     _setting_up("account/two-factor/codes/", second.RecoveryCodes.as_view(), "mfa_view_recovery_codes"),
-    _setting_up("account/two-factor/codes/new/", recovery.generate_recovery_codes, "mfa_generate_recovery_codes"),
+    _setting_up(
+        "account/two-factor/codes/new/", proved_lately(recovery.generate_recovery_codes), "mfa_generate_recovery_codes"
+    ),
     _setting_up("account/two-factor/keys/", webauthn.list_webauthn, "mfa_list_webauthn"),
-    _setting_up("account/two-factor/keys/add/", webauthn.add_webauthn, "mfa_add_webauthn"),
+    _setting_up("account/two-factor/keys/add/", proved_lately(webauthn.add_webauthn), "mfa_add_webauthn"),
     _setting_up("account/two-factor/keys/confirm/", webauthn.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),
-    _setting_up("account/two-factor/keys/<int:pk>/", webauthn.edit_webauthn, "mfa_edit_webauthn"),
-    _setting_up("account/two-factor/keys/<int:pk>/remove/", webauthn.remove_webauthn, "mfa_remove_webauthn"),
+    _setting_up("account/two-factor/keys/<int:pk>/", proved_lately(webauthn.edit_webauthn), "mfa_edit_webauthn"),
+    _setting_up(
+        "account/two-factor/keys/<int:pk>/remove/", proved_lately(webauthn.remove_webauthn), "mfa_remove_webauthn"
+    ),
     # single sign-on, and links where it is away
     _anyone("account/sso/", single_sign_on.start, "sso"),
     _anyone("account/sso/callback/", single_sign_on.callback, "sso-callback"),
     _anyone("account/sso/register/", social.signup, "socialaccount_signup"),
     _anyone("account/sso/out/", single_sign_on.signed_out, "sso-out"),
     _anyone("account/emergency/<str:secret>/", emergency.sign_in, "sign-in-link"),
-    _setting_up("manage/account/sso/", single_sign_on.identities, "socialaccount_connections"),
+    _person("manage/account/sso/", single_sign_on.identities, "socialaccount_connections"),
     # invitations to register
     route("account/invitation/<str:secret>/", invited.follow, action=Action.ANYONE, name="invitation-link"),
     route("account/invitation/", invited.invitation, action=Action.ANYONE, name="invitation"),

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -34,6 +33,7 @@ from packhouse.services.state import state_of
 from packhouse.services.upstreams import list_upstreams
 from packhouse.web import resources
 from packhouse.web.index_forms import IndexForm, LayerForm, ReaderForm, ReadForm
+from packhouse.web.proofs import asked_again
 from packhouse.web.reading import web_identity
 
 _LONGEST = 200_000  # characters of one value: thousands of names
@@ -98,7 +98,7 @@ def state(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/state.html", {"state": state_of(resources.get().settings)})
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def index_list(request: HttpRequest) -> HttpResponse:
     """`/admin/indexes/`: every index, who may read it, what it is made of; making one."""
     form = IndexForm(request.POST or None)
@@ -140,7 +140,7 @@ def did(form: forms.Form, act: Callable[[], object]) -> bool:
     return True
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def index_page(request: HttpRequest, name: str) -> HttpResponse:
     """`/admin/index/<name>/`: what an index is made of, who may read it, its profile and rules; changing them."""
     index = indexes.find_index(name)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +18,7 @@ from packhouse.services import guests, inviting, people
 from packhouse.services.inviting import Terms, state_of
 from packhouse.web import resources
 from packhouse.web.administration import ANSWERED, did
+from packhouse.web.proofs import asked_again
 from packhouse.web.reading import web_identity
 
 _DAYS = (1, 7, 14, 30, 90)
@@ -75,7 +75,7 @@ def end_of(day: date | None) -> datetime | None:
     return datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def invitation_list(request: HttpRequest) -> HttpResponse:
     """`/admin/invitations/`: the invitations; making and withdrawing them."""
     stock = resources.get()
@@ -116,7 +116,7 @@ def _withdraw(request: HttpRequest) -> None:
         messages.error(request, error.message)
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def guest_list(request: HttpRequest) -> HttpResponse:
     """`/admin/guests/`: accounts that end, and when; changing it, of any account."""
     form = EndForm(request.POST or None)

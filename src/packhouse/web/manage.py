@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.decorators import reauthentication_required
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.forms import Form
@@ -42,6 +41,7 @@ from packhouse.web.project_tables import (
     release_rows,
 )
 from packhouse.web.projects import missing_project, release_of
+from packhouse.web.proofs import asked_again
 from packhouse.web.reading import web_identity
 from packhouse.web.tables import Row, Shown
 
@@ -310,7 +310,7 @@ def _remove(request: HttpRequest, identity: Identity, found: Project) -> None:
         messages.success(request, f"{person.username} may no longer publish {found.display_name}.")
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def transfer(request: HttpRequest, name: str) -> HttpResponse:
     """`/manage/project/<name>/transfer/`: offer a project to a person or an organization; take the offer back."""
     found, identity, _ = _managed(request, name, Action.MANAGE)

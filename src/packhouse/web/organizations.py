@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.forms import Form
@@ -44,6 +43,7 @@ from packhouse.web.organization_forms import (
     TeamRoleForm,
     TitleForm,
 )
+from packhouse.web.proofs import asked_again
 from packhouse.web.reading import readable, web_identity
 from packhouse.web.token_pages import indexes_for, rows_of, told_in
 
@@ -191,7 +191,7 @@ def answer_offer(request: HttpRequest, identity: Identity) -> None:
     _do(request, words, lambda: transfers.answer(identity, number, accept=accept, clock=_clock()))
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def people_page(request: HttpRequest, name: str) -> HttpResponse:
     """`/manage/organization/<name>/people/`: members and their roles; invite, withdraw, change, remove, leave."""
     opened = _open(request, name)
@@ -351,7 +351,7 @@ def _change_team(request: HttpRequest, opened: Opened, found: Team, sent: str) -
 # --- tokens, and the end
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def token_page(request: HttpRequest, name: str) -> HttpResponse:
     """`/manage/organization/<name>/tokens/`: its tokens; making, rotating and deleting them."""
     opened = _open(request, name, Action.RUN)
@@ -414,7 +414,7 @@ def _rotate(request: HttpRequest, opened: Opened) -> Any:
     )
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def end(request: HttpRequest, name: str) -> HttpResponse:
     """`/manage/organization/<name>/delete/`: the end of an organization, with its name typed."""
     opened = _open(request, name, Action.RULE)

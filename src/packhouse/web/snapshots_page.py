@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +17,7 @@ from packhouse.services import indexes, snapshots
 from packhouse.web import resources
 from packhouse.web.administration import ANSWERED, did
 from packhouse.web.manage_forms import MAX_REASON, TypedNameForm
+from packhouse.web.proofs import asked_again
 from packhouse.web.reading import web_identity
 
 MOST = 500
@@ -50,7 +50,7 @@ def _clock() -> Any:
     return resources.get().clock
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def snapshot_list(request: HttpRequest, name: str) -> HttpResponse:
     """`/admin/index/<name>/snapshots/`: the snapshots of an index, and a comparison (`?from=`, `?to=`)."""
     index = indexes.find_index(name)
@@ -111,7 +111,7 @@ def _comparison(request: HttpRequest, index: str) -> dict[str, Any]:
     return {"compared": rows, "total": total, "before": before, "after": after}
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def rollback(request: HttpRequest, name: str) -> HttpResponse:
     """`/admin/index/<name>/rollback/?to=STATE`: what going back would do; doing it when the name is typed."""
     indexes.find_index(name)

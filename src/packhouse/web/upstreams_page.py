@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +18,7 @@ from packhouse.services.administering import as_administrator
 from packhouse.services.journal import Actor
 from packhouse.web import resources
 from packhouse.web.administration import ANSWERED, ENTRIES, did, told
+from packhouse.web.proofs import asked_again
 from packhouse.web.reading import web_identity
 
 _LONGEST = 100_000  # characters of a list of names
@@ -44,7 +44,7 @@ class PermitForm(forms.Form):
     )
 
 
-@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+@asked_again
 def upstream_list(request: HttpRequest) -> HttpResponse:
     """`/admin/upstreams/`: every upstream and how it does, reserved names, permits, and names that clash."""
     sent = request.POST.get("action", "") if request.method == "POST" else ""
