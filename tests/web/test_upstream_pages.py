@@ -285,3 +285,26 @@ def test_hostile_235_publishing_a_name_of_the_upstreams_needs_the_permit(house: 
     press(house).wheel("tapes", "99.0")
     assert "99.0" in text("/project/tapes/")
     assert "77.3" not in text("/project/tapes/")
+
+
+def test_what_everybody_installs_counts_what_came_from_upstreams(house: Resources, source: Upstream) -> None:
+    from packhouse.services import downloads
+    from packhouse.storage.tally import Key
+
+    get("/project/tapes/?ask")
+    get("/project/tapes-extra/?ask")
+    day = house.clock().date().toordinal() - 719_163
+    downloads.keep(
+        {
+            Key(day, "main", "tapes-77.3.tar.gz", "pip", "3.12"): 7,
+            Key(day, "main", "tapes_extra-1.0.tar.gz", "uv", "3.12"): 3,
+            Key(day, "main", "nobody-1.0.tar.gz", "uv", "3.12"): 3,
+        }
+    )
+    found = downloads.most_installed("main", house.clock())
+    assert [(one.name, one.count) for one in found] == [("tapes", 7), ("tapes-extra", 3)]
+    assert "/project/tapes/" in text("/stats/")
+    assert downloads.of_project("main", "tapes", house.clock()).total == 7
+    rule(house, "deny", "tapes")
+    assert [one.name for one in downloads.most_installed("main", house.clock())] == ["tapes-extra"]
+    assert "/project/tapes/" not in text("/stats/")

@@ -17,9 +17,11 @@ from django.db import connections, transaction
 from django.db.models import Sum
 
 from packhouse.catalogue.activity.models import FileDownloads, ProjectDownloads, ProjectTotal
-from packhouse.catalogue.models import File
+from packhouse.catalogue.models import File, UpstreamFile
 from packhouse.catalogue.outlines import outlines
 from packhouse.domain.downloads import KEPT, DayCount, Downloads, first_day, gather
+from packhouse.domain.pulled import parts_of
+from packhouse.services import upstream_projects
 from packhouse.services.resources import Resources
 from packhouse.storage.tally import Key
 
@@ -83,7 +85,20 @@ def _of_files(filenames: Iterable[str]) -> dict[str, tuple[str, str]]:
         rows = File.objects.filter(filename__in=wanted[start : start + BATCH])
         for filename, project, version in rows.values_list("filename", "project__name", "release__version"):
             known[filename] = (project, version)
+        known |= _of_upstreams([filename for filename in wanted[start : start + BATCH] if filename not in known])
     return known
+
+
+def _of_upstreams(filenames: list[str]) -> dict[str, tuple[str, str]]:
+    """The same of files that were kept of upstreams, found by the projects their names speak of."""
+    named = {filename: parts for filename in filenames if (parts := parts_of(filename)) is not None}
+    if not named:
+        return {}
+    rows = UpstreamFile.objects.filter(project__name__in={name for name, _ in named.values()}, filename__in=named)
+    return {filename: (name, version) for filename, name, version in rows.values_list(*_OF_UPSTREAM)}
+
+
+_OF_UPSTREAM = ("filename", "project__name", "version")
 
 
 def today(now: datetime) -> date:
@@ -136,8 +151,10 @@ def most_installed(index: str, now: datetime) -> list[Installed]:
 
 def _shown(index: str, names: list[str], now: datetime) -> dict[str, str]:
     """Name -> name as published, of those of these projects of which the index serves a file."""
-    known = outlines(index, names, now).values()
-    return {outline.name: outline.display_name for outline in known if outline.latest is not None}
+    known = outlines(index, names, now)
+    ours = {outline.name: outline.display_name for outline in known.values() if outline.latest is not None}
+    theirs = upstream_projects.served_names(index, [name for name in names if name not in known], now)
+    return ours | {name: name for name in theirs}
 
 
 def thin_out(resources: Resources) -> None:

@@ -109,6 +109,12 @@ def _served(index: Index, names: list[str], now: datetime) -> Iterator[UpstreamH
             yield UpstreamHit(name, owner.upstream, latest.version, newest, project.status, project.gone)
 
 
+def served_names(index_name: str, names: list[str], now: datetime) -> set[str]:
+    """Those of these projects (normalized) that an upstream answers for in an index and of which a file is served."""
+    index = Index.objects.filter(name=index_name).first()
+    return set() if index is None or not names else {hit.name for hit in _served(index, names, now)}
+
+
 @dataclass(frozen=True, slots=True)
 class Pulled:
     """A project that an upstream owns, as an index serves it; `gone`: the upstream has it no more."""
