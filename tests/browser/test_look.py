@@ -83,6 +83,7 @@ OWN = {
     "sign out": "/account/logout/",
     "indexes": "/admin/indexes/",
     "rules": "/admin/index/main/",
+    "upstreams": "/admin/upstreams/",
     "this server": "/admin/",
     "invitations": "/admin/invitations/",
     "guests": "/admin/guests/",
@@ -122,9 +123,7 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         server.must("verify", "--quick")
         note_damage(server)
         server.must("invitation", "create", "--limit", "30", "--note", LONG[:100], "--guest", "90d")
-        server.must(
-            "guest", "until", server.make_user("a-guest-with-a-name-of-the-greatest-length-there-is").name, "9d"
-        )
+        server.must("guest", "until", server.make_user("a-guest-with-a-name-of-the-greatest-length-allowed").name, "9d")
         backups = server.data.parent / "a-place-for-backups-with-quite-a-long-name"
         backups.mkdir()
         server.must("backup", str(backups / "house-of-parcels-2026-11-24.backup"))
