@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
@@ -28,9 +29,9 @@ def projects_of_organization(organization: Organization) -> list[Project]:
     return list(Project.objects.filter(organization=organization, deleted_serial=None).order_by("name"))
 
 
-def public_projects_of_organization(organization: Organization, index: str = "main") -> list[Project]:
-    """Those with a file in an index now, quarantined ones left out, by name."""
-    placed = Placement.objects.filter(index__name=index, project=OuterRef("pk"), to_serial=None)
+def public_projects_of_organization(organization: Organization, indexes: Iterable[str]) -> list[Project]:
+    """Those with a file in these indexes now, quarantined ones left out, by name."""
+    placed = Placement.objects.filter(index__name__in=indexes, project=OuterRef("pk"), to_serial=None)
     hidden = ProjectStatus.objects.filter(project=OuterRef("pk"), to_serial=None, status=Status.QUARANTINED.value)
     rows = Project.objects.filter(Exists(placed), ~Exists(hidden), organization=organization)
     return list(rows.filter(deleted_serial=None).order_by("name"))

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from packhouse.catalogue import queries
 from packhouse.catalogue.composition import UPSTREAM, makeup_of, owning_layer
-from packhouse.catalogue.models import Index, User
+from packhouse.catalogue.models import Index, Organization, Project, User
+from packhouse.catalogue.organizations import public_projects_of_organization
 from packhouse.catalogue.outlines import Outline, outlines, summaries
 from packhouse.catalogue.queries import Answering, NewRelease, OwnProject
 from packhouse.domain.moments import AsOf
@@ -143,6 +144,13 @@ def projects_of_person(person: User, index_name: str, now: datetime) -> list[str
     names = queries.public_projects_of(person, sorted(indexes_below_all([index_name])))
     shown = shown_names(index_name, names, now)
     return [name for name in names if name in shown]
+
+
+def projects_of_organization(organization: Organization, index_name: str, now: datetime) -> list[Project]:
+    """The projects of an organization of which everybody who reads an index is shown something, by name."""
+    found = public_projects_of_organization(organization, sorted(indexes_below_all([index_name])))
+    shown = shown_names(index_name, [project.name for project in found], now)
+    return [project for project in found if project.name in shown]
 
 
 def shown_names(index_name: str, names: list[str], now: datetime) -> set[str]:

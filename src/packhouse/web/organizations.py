@@ -23,11 +23,11 @@ from packhouse.catalogue.models import Membership, Organization, OrganizationInv
 from packhouse.catalogue.organizations import (
     organization_projects_of,
     projects_of_organization,
-    public_projects_of_organization,
 )
 from packhouse.domain.permissions import Action, Identity, OrganizationRole, ProjectRole, may
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access, organization_tokens, organizations, people, tokens, transfers
+from packhouse.services import access, organization_tokens, organizations, people, serving, tokens, transfers
+from packhouse.services.indexes import MAIN
 from packhouse.web import resources
 from packhouse.web.account import person_of
 from packhouse.web.account_tables import TOKENS
@@ -114,7 +114,8 @@ def public(request: HttpRequest, name: str) -> HttpResponse:
     found = organizations.find_organization(name)
     if name != found.name:
         return HttpResponsePermanentRedirect(reverse("organization", args=[found.name]))
-    page = Paginator(public_projects_of_organization(found), PER_PAGE).get_page(request.GET.get("page", "1"))
+    shown = serving.projects_of_organization(found, MAIN, _clock()())
+    page = Paginator(shown, PER_PAGE).get_page(request.GET.get("page", "1"))
     right = access.organization_right(web_identity(request), found)
     context = {"organization": found, "page": page, "projects": list(page), "belongs": right.role is not None}
     return render(request, "organization.html", context)
