@@ -195,6 +195,25 @@ def denied_upload(filename: str) -> Any:
     return UpstreamFile.objects.get(filename=filename).seen_at
 
 
+def test_explain_says_what_upstreams_have_to_do_with_a_name(house: Resources, source: Upstream) -> None:
+    from tests.infra.accounts import make_user
+
+    from packhouse.services import upstreams
+    from packhouse.services.explaining import explain
+    from packhouse.services.journal import COMMAND
+
+    upstreams.set_reserved(COMMAND, ["acme-*"], clock=house.clock)
+    assert "is reserved" in explain("main", "acme-x", house.clock()).note
+    assert "they are asked when" in explain("main", "tapes", house.clock()).note
+    get("/project/tapes/?ask")
+    assert explain("main", "tapes", house.clock()).note == ""
+    upstreams.permit(COMMAND, "tapes", clock=house.clock)
+    make_user()
+    press(house).wheel("tapes", "99.0")
+    assert "also one of default" in explain("main", "tapes", house.clock()).note
+    assert source.paths("/simple/acme") == []
+
+
 def test_hostile_230_explain_names_quarantine_for_each_file(house: Resources, source: Upstream) -> None:
     from tests.infra.accounts import make_user
 

@@ -30,6 +30,7 @@ def explain(name: str, index_name: str, data: str | None) -> None:
         click.echo(f"layer\t{layer.layer}\t{'answers' if layer.answers else '-'}")
     if not found.known:
         click.echo(f"No layer of {index_name} knows {found.project}.")
+        _note(found.note)
         raise SystemExit(1)
     click.echo(f"answer\t{f'upstream {found.upstream}' if found.upstream else f'the own files of {found.source}'}")
     click.echo(f"through\t{' > '.join(found.through)}")
@@ -38,8 +39,14 @@ def explain(name: str, index_name: str, data: str | None) -> None:
         raise SystemExit(1)
     click.echo(f"status\t{found.status.value}{f' ({found.status_reason})' if found.status_reason else ''}")
     click.echo(f"served\t{found.served} file{'' if found.served == 1 else 's'}")
+    _note(found.note)
     for ground in found.grounds:
         word = "hidden" if ground.enforced else "warning"
         since = f"{ground.since:%Y-%m-%d %H:%M:%S} UTC" if ground.since else "-"
         until = f"{ground.until:%Y-%m-%d %H:%M:%S} UTC" if ground.until else "-"
         click.echo(f"{word}\t{ground.filename}\t{ground.rule}\tsince {since}\tuntil {until}\t{ground.reason}")
+
+
+def _note(text: str) -> None:
+    if text:
+        click.echo(f"note\t{text}")

@@ -16,14 +16,16 @@ from packhouse.catalogue.composition import (
     layers_of,
     owning_layer,
     upstream_has,
+    upstreams_below,
 )
 from packhouse.catalogue.listings import why_held
 from packhouse.catalogue.models import Index, JournalEntry, Project, ProjectStatus, UpstreamFile, UpstreamProject
-from packhouse.catalogue.pulled import kept_project, offered_files, status_said
+from packhouse.catalogue.pulled import is_ours, kept_project, offered_files, status_said
 from packhouse.domain.listing import Status
 from packhouse.domain.serving import QUARANTINE, Finding, Subject, judge
 from packhouse.services.indexes import find_index
 from packhouse.services.serving import HiddenFile
+from packhouse.services.upstreams import is_reserved, reserved_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Explanation:
     status_reason: str = ""
     served: int = 0
     grounds: tuple[Ground, ...] = ()
+    note: str = ""
+    """What upstreams have to do with it, where none answers: a sentence, or ""."""
 
     @property
     def known(self) -> bool:
@@ -81,7 +85,7 @@ def explain(index_name: str, project: str, now: datetime) -> Explanation:
     owner = owning_layer(index.pk, project)
     layers = _layers(index, project)
     if owner is None:
-        return Explanation(index_name, project, layers, (), "")
+        return Explanation(index_name, project, layers, (), "", note=_why_unknown(index, project))
     through = tuple(policy.index for policy in owner.policies)
     told = (index_name, project, layers, through)
     if not owner.own:
@@ -98,7 +102,28 @@ def explain(index_name: str, project: str, now: datetime) -> Explanation:
         for file in release.files
     ]
     since = _quarantined_since(found.project) if status is Status.QUARANTINED else None
-    return _judged(Explanation(*told, owner.name, status=status, status_reason=reason), asked, owner, now, since)
+    own = Explanation(*told, owner.name, status=status, status_reason=reason, note=_clash(project))
+    return _judged(own, asked, owner, now, since)
+
+
+def _why_unknown(index: Index, project: str) -> str:
+    """Why no upstream answers for a name that no layer knows."""
+    upstreams = upstreams_below(index.pk)
+    if not upstreams:
+        return ""
+    names = ", ".join(upstreams)
+    if is_ours(project):
+        return f"The name is another index's; the upstreams below ({names}) are not asked about it."
+    if is_reserved(project, reserved_names()):
+        return f"The name is reserved; the upstreams below ({names}) are not asked about it."
+    return f"Nothing of it was kept of the upstreams below ({names}); they are asked when somebody asks for its page."
+
+
+def _clash(project: str) -> str:
+    """That an upstream has a name of ours too."""
+    rows = UpstreamProject.objects.filter(name=project).order_by("upstream__name")
+    names = ", ".join(rows.values_list("upstream__name", flat=True))
+    return f"The name is also one of {names}, which is not asked about it." if names else ""
 
 
 _Told = tuple[str, str, tuple[LayerAnswer, ...], tuple[str, ...]]
