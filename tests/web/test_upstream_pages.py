@@ -327,3 +327,35 @@ def test_what_everybody_installs_counts_what_came_from_upstreams(house: Resource
     rule(house, "deny", "tapes")
     assert [one.name for one in downloads.most_installed("main", house.clock())] == ["tapes-extra"]
     assert "/project/tapes/" not in text("/stats/")
+
+
+def test_past_states_show_private_and_public_projects_together(house: Resources, source: Upstream) -> None:
+    from tests.infra.accounts import make_user
+
+    from packhouse.services import journal
+
+    make_user()
+    press(house).wheel("ours", "1.0")
+    before = journal.last_serial()
+    get("/project/tapes/?ask")
+    after = journal.last_serial()
+    source.add("tapes", UpFile("tapes-9.0.tar.gz", b"nine"))
+    press(house).wheel("ours", "2.0")
+    assert isinstance(house.clock, TickingClock)
+    house.clock.move(days=1)
+    get("/project/tapes/?ask")
+
+    def names(path: str) -> list[str]:
+        return [one["name"] for one in json.loads(get(path, "application/vnd.pypi.simple.v1+json").content)["projects"]]
+
+    def files(path: str) -> list[str]:
+        page = json.loads(get(path, "application/vnd.pypi.simple.v1+json").content)
+        return [one["filename"] for one in page["files"]]
+
+    assert names(f"/@serial-{before}/simple/") == ["ours"]
+    assert names(f"/@serial-{after}/simple/") == names("/simple/") == ["ours", "tapes"]
+    assert files(f"/@serial-{after}/simple/ours/") == ["ours-1.0-py3-none-any.whl"]
+    assert files(f"/@serial-{after}/simple/tapes/") == ["tapes-1.0-py3-none-any.whl", "tapes-77.3.tar.gz"]
+    assert files("/simple/tapes/") == ["tapes-9.0.tar.gz"]
+    told = json.loads(get(f"/@serial-{after}/pypi/tapes/json").content)
+    assert told["info"]["version"] == "77.3"
