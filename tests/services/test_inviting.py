@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -243,3 +244,24 @@ def test_guests_are_reminded_once_and_in_time(db: None, clock: TickingClock) -> 
         reminded.append([to for one in mail.outbox for to in one.to])
         clock.move(days=1)
     assert {day: to for day, to in enumerate(reminded) if to} == {2: ["short@example.org"], 23: ["long@example.org"]}
+
+
+def test_of_many_at_once_no_more_register_than_may(transactional_db: None, clock: TickingClock) -> None:
+    """Whoever holds the row counts; the others find it used up."""
+    from django.db import connections
+
+    row, _ = invite(clock, limit=3)
+
+    def come(number: int) -> str:
+        try:
+            accept(row, f"person{number}", clock)
+        except PackhouseError as error:
+            return error.code
+        finally:
+            connections.close_all()
+        return ""
+
+    with ThreadPoolExecutor(8) as crowd:
+        assert sorted(crowd.map(come, range(8))) == [""] * 3 + ["invitation-ended"] * 5
+    assert User.objects.count() == 3
+    assert AccountInvitation.objects.get().used == 3

@@ -209,6 +209,21 @@ def test_no_link_of_others_joins_an_identity(signed_in: Browser, issuer: Issuer)
     assert not SocialAccount.objects.exists()
 
 
+def test_a_wish_to_join_does_not_last(signed_in: Browser, issuer: Issuer) -> None:
+    from allauth.socialaccount.models import SocialAccount
+
+    from packhouse.web.single_sign_on import JOINING
+
+    signed_in.reauthenticate()
+    assert signed_in.post("/manage/account/sso/", action="join").status_code == 200
+    sign_in(signed_in, issuer, "/account/sso/?confirm=1")  # asked again who one is: another thing
+    session = signed_in.client.session
+    session[JOINING] -= 601
+    session.save()
+    sign_in(signed_in, issuer)
+    assert not SocialAccount.objects.exists()
+
+
 def test_an_identity_of_another_account_is_not_joined(browser: Browser, issuer: Issuer) -> None:
     from tests.infra.accounts import Browser, make_user
 

@@ -8,6 +8,7 @@ owner alone, signed in. allauth keeps states, identities and pending registratio
 from __future__ import annotations
 
 import secrets
+import time
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -44,7 +45,8 @@ from packhouse.web.proofs import proved_lately
 from packhouse.web.routing import View
 
 JOINING = "packhouse_sso_join"
-"""Session entry: the next way to the provider joins its identity to the account that is signed in."""
+"""Session entry: when somebody asked that the next way to the provider joins its identity to their account."""
+_JOINING_SECONDS = 600
 _CONFIRM = "confirm"
 
 
@@ -214,9 +216,9 @@ def _process_of(request: HttpRequest) -> str:
     """What this way is for; joining was asked for by a form of ours just before."""
     if not request.user.is_authenticated:
         return "login"
-    if request.session.pop(JOINING, False):
-        return "connect"
-    return _CONFIRM if request.GET.get("confirm") else "login"
+    if request.GET.get("confirm"):
+        return _CONFIRM
+    return "connect" if time.time() - request.session.pop(JOINING, 0) < _JOINING_SECONDS else "login"
 
 
 def _next_of(request: HttpRequest) -> str | None:
@@ -310,7 +312,7 @@ def identities(request: HttpRequest) -> HttpResponse:
     """`/manage/account/sso/`: the identities that sign this account in; joining one, parting from one."""
     ours, user = _enabled(), person_of(request)
     if request.method == "POST" and request.POST.get("action") == "join":
-        request.session[JOINING] = True
+        request.session[JOINING] = time.time()
         return TemplateResponse(request, "manage/sso_join.html", {"name": ours.oidc_name})
     if request.method == "POST":
         _part(request, user)
