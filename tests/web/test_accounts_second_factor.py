@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core import mail
+from django.core.cache import cache
+from django.db import connections
 from tests.infra.accounts import PASSWORD, Browser, forget_limits, make_user
 
 from packhouse.catalogue.models import JournalEntry, User
@@ -51,6 +54,31 @@ def test_a_code_is_asked_for_and_taken_once(signed_in: Browser, secret: str):
     second = half_way()
     assert second.post(STEP, code=good).status_code == 400  # hostile-195: a replay
     assert not second.signed_in
+
+
+def test_hostile_195_a_code_is_taken_once_as_long_as_it_could_be(signed_in: Browser, secret: str):
+    good = code(secret, 1)  # of the next half minute: good for longest
+    assert half_way().post(STEP, code=good).status_code == 302
+    user = User.objects.get()
+    assert cache.delete(f"allauth.mfa.totp.used?user={user.pk}&code={good}")  # which allauth does after 30 seconds
+    for again in (good, f"{good[:3]} {good[3:]}"):
+        assert half_way().post(STEP, code=again).status_code == 400
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "activity"])
+def test_hostile_195_of_twenty_at_once_one_gets_in(signed_in: Browser, secret: str):
+    good, browsers = code(secret), [half_way() for _ in range(20)]
+
+    def step(browser: Browser) -> int:
+        try:
+            return int(browser.post(STEP, code=good).status_code)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(step, browsers))
+    assert answers.count(302) == 1
+    assert sum(browser.signed_in for browser in browsers) == 1
 
 
 @pytest.mark.parametrize("wrong", ["", "12345", "1234567", "١٢٣٤٥٦", "abcdef", "000000 or true"])

@@ -15,6 +15,12 @@ TRUST_DAYS = 30
 """Days for which a browser, once told so, isn't asked for a second factor."""
 
 
+TOTP_SECONDS, TOTP_TOLERANCE = 30, 1
+"""How long an app shows a code, and how many of the codes before and after are taken."""
+TOTP_USED = TOTP_SECONDS * (2 * TOTP_TOLERANCE + 2)
+"""Seconds for which a code that was used has to be remembered: longer than it can be taken."""
+
+
 class Demand(StrEnum):
     """Of whom a second factor is demanded; each word includes the people of the ones before it."""
 

@@ -14,11 +14,12 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import encrypt
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 
 from packhouse.catalogue.models import Membership, Role, TeamRole, User
 from packhouse.domain.permissions import OrganizationRole, ProjectRole
-from packhouse.domain.second_factors import CODE_DIGITS, Demand, covers, demand_of
+from packhouse.domain.second_factors import CODE_DIGITS, TOTP_USED, Demand, covers, demand_of
 from packhouse.errors import PackhouseError
 from packhouse.services import access, sessions
 from packhouse.services.journal import Actor, Clock, Entry, Fact, bump_access, record, take, write
@@ -53,6 +54,23 @@ def as_kept(user: User, typed: str) -> str:
         return typed[:CODE_DIGITS]
     kept = Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).first()
     return _mark(user.pk, code) if kept is not None and _SEALED in kept.data else code
+
+
+def use_up(user: User, code: str) -> bool:
+    """Note that an app's code was taken; False when it was taken before.
+
+    allauth forgets it after the time the app shows it, but takes those before and after, too.
+    """
+    return bool(cache.add(_used_key(user, code), "y", timeout=TOTP_USED))
+
+
+def was_used(user: User, code: str) -> bool:
+    """Whether an app's code was taken before, as long as it could be taken again."""
+    return cache.get(_used_key(user, code)) is not None
+
+
+def _used_key(user: User, code: str) -> str:
+    return f"packhouse.code.{_mark(user.pk, _WHITE.sub('', code))}"
 
 
 def _mark(user_id: int, code: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from packhouse.config import Settings
-from packhouse.domain.second_factors import CODE_DIGITS, TRUST_DAYS
+from packhouse.domain.second_factors import CODE_DIGITS, TOTP_SECONDS, TOTP_TOLERANCE, TRUST_DAYS
 from packhouse.site.mail import mail_settings
 
 _DAY = 86400
@@ -120,7 +120,8 @@ _ALLAUTH = {
     "MFA_SUPPORTED_TYPES": ["totp", "webauthn", "recovery_codes"],
     "MFA_PASSKEY_LOGIN_ENABLED": True,
     "MFA_TOTP_ISSUER": "Packhouse",
-    "MFA_TOTP_TOLERANCE": 1,
+    "MFA_TOTP_PERIOD": TOTP_SECONDS,
+    "MFA_TOTP_TOLERANCE": TOTP_TOLERANCE,
     "MFA_RECOVERY_CODES_SHOW_ONCE": True,
     "MFA_RECOVERY_CODE_DIGITS": CODE_DIGITS,
     "MFA_TRUST_ENABLED": True,

@@ -12,6 +12,7 @@ from allauth.account.internal.flows.manage_email import email_already_exists
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import get_adapter as get_factor_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import (
     AddWebAuthnForm,
     AuthenticateWebAuthnForm,
@@ -26,7 +27,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from packhouse.domain.second_factors import TRUST_DAYS
-from packhouse.services.second_factors import as_kept, count_up
+from packhouse.services.second_factors import as_kept, count_up, use_up, was_used
 from packhouse.site.passwords import MAX_BYTES, MIN_LENGTH, too_long
 
 PASSWORD_HELP = f"At least {MIN_LENGTH} characters; a few words that don't belong together do well."
@@ -176,9 +177,13 @@ class _Codes:
     def clean_code(self) -> Any:
         """Judge the code of an app, or a recovery code."""
         form: Any = self
-        form.cleaned_data["code"] = as_kept(form.user, form.cleaned_data["code"])
+        typed = form.cleaned_data["code"]
+        form.cleaned_data["code"] = "" if was_used(form.user, typed) else as_kept(form.user, typed)
         parent: Any = super()
-        return parent.clean_code()
+        code = parent.clean_code()
+        if form.authenticator.type == Authenticator.Type.TOTP and not use_up(form.user, typed):
+            raise get_factor_adapter().validation_error("incorrect_code")
+        return code
 
 
 class SecondFactor(_Codes, AuthenticateForm):

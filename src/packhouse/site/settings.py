@@ -40,7 +40,11 @@ def values(settings: Settings, secret_key: str, *, read_only: bool = False) -> d
         "STORAGES": {"staticfiles": {"BACKEND": "packhouse.web.assets.Storage"}},
         "STATICFILES_DIRS": [_WEB / "static"] if (_WEB / "static").is_dir() else [],
         "CACHES": {
-            "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "activity_cache"},
+            "default": {
+                "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+                "LOCATION": "activity_cache",
+                "OPTIONS": {"MAX_ENTRIES": 100_000},
+            },  # over it, limits would be forgotten
         },
         "SILENCED_SYSTEM_CHECKS": ["fields.W342"],
         "PACKHOUSE": settings,
