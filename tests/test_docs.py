@@ -181,6 +181,17 @@ def test_every_test_that_shows_conformance_exists():
     assert missing == []
 
 
+def test_every_test_that_shows_security_exists():
+    table = text("docs/security.md").partition("## Checked against ASVS")[2]
+    rows = [line for line in table.splitlines() if line.startswith(("| ASVS", "| OpenSSF"))]
+    assert len(rows) > 40
+    for row in rows:
+        named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", row)
+        assert named or row.split("|")[2].strip().startswith("- "), f"no test shows: {row}"
+        for file, name in named:
+            assert f"\ndef {name}(" in text(f"tests/{file}"), (file, name)
+
+
 def test_every_test_that_shows_what_is_kept_exists():
     rows = [line for line in text("docs/durability.md").splitlines() if line.startswith("| ") and "`test_" in line]
     assert len(rows) >= 4
