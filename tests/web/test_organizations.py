@@ -148,7 +148,7 @@ def test_its_token_is_made_shown_once_rotated_and_deleted(acme: Browser):
     assert secret not in page(acme, f"{HOME}tokens/")
     assert "ci" not in re.findall(r"<tbody>.*</tbody>", page(acme, "/manage/account/token/"), re.DOTALL)
     pk = str(Token.objects.get().pk)
-    text = acme.post(f"{HOME}tokens/", action="rotate", token=pk, grace="0").content.decode()
+    text = acme.post(f"{HOME}tokens/", action="replace", token=pk).content.decode()
     again = str(re.findall(r'id="new-token"[^>]*>([^<]*)<', text)[0])
     assert access.authenticate(f"Bearer {again}", now()).username == "Acme"
     acme.post(f"{HOME}tokens/", action="delete", token=pk)
@@ -213,7 +213,7 @@ def test_the_end_needs_the_name_typed_and_no_projects(acme: Browser):
         ("people/", {"action": "remove", "username": "nobody"}),
         ("people/", {"action": "withdraw", "invitation": "9" * 40}),
         ("teams/", {"team": "a b"}),
-        ("tokens/", {"action": "rotate", "token": "x", "grace": "9" * 18}),
+        ("tokens/", {"action": "rotate", "token": "x"}),
         ("tokens/", {"action": "delete", "token": "-1"}),
         ("tokens/", {"action": "create", "name": "\x00"}),
         ("", {"answer": "accept", "transfer": "1e9"}),

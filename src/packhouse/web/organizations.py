@@ -32,7 +32,6 @@ from packhouse.web import resources
 from packhouse.web.account import person_of
 from packhouse.web.account_tables import TOKENS
 from packhouse.web.administration import ANSWERED, did
-from packhouse.web.forms import RotationForm
 from packhouse.web.manage_forms import TypedNameForm
 from packhouse.web.organization_forms import (
     MemberForm,
@@ -362,7 +361,7 @@ def token_page(request: HttpRequest, name: str) -> HttpResponse:
     if sent == "create" and form.is_valid():
         made = _make_token(opened, form)
         form = form if made is None else _token_form(opened, None)
-    elif sent == "rotate":
+    elif sent in {"rotate", "replace"}:
         made, rotated = _rotate(request, opened), True
     elif sent == "delete":
         number = _number(request.POST.get("token", ""))
@@ -371,7 +370,6 @@ def token_page(request: HttpRequest, name: str) -> HttpResponse:
         return redirect("organization-tokens", opened.name)
     context = opened.context() | {
         "form": form,
-        "rotation": RotationForm(),
         "tokens": TOKENS.show(rows_of(tokens.tokens_of_organization(opened.organization)), request.GET),
         "new_token": made[1] if made else None,
         "new_token_name": made[0].name if made else "",
@@ -408,11 +406,9 @@ def _make_token(opened: Opened, form: OrganizationTokenForm) -> Any:
 
 
 def _rotate(request: HttpRequest, opened: Opened) -> Any:
-    hours = _number(request.POST.get("grace", "24"))
+    grace = timedelta() if request.POST.get("action") == "replace" else tokens.GRACE
     number = _number(request.POST.get("token", ""))
-    return organization_tokens.rotate(
-        opened.identity, opened.name, number, timedelta(hours=min(hours, 24 * 365)), clock=_clock()
-    )
+    return organization_tokens.rotate(opened.identity, opened.name, number, grace, clock=_clock())
 
 
 @asked_again
