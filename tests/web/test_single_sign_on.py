@@ -254,6 +254,21 @@ def test_only_joined_identities_sign_in_where_that_is_set(browser: Browser, issu
     assert users() == []
 
 
+def test_where_no_new_users_are_wanted_a_first_sign_in_makes_none(browser: Browser, issuer: Issuer) -> None:
+    from packhouse.services import flags
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+
+    flags.set_flag(COMMAND, flags.NO_NEW_USERS, "enough for now", on=True, clock=now)
+    answer = sign_in(browser, issuer)
+    assert answer.status_code == 403
+    assert "enough for now" in answer.content.decode()
+    assert users() == []
+    flags.set_flag(COMMAND, flags.NO_NEW_USERS, "", on=False, clock=now)
+    first_time(browser, issuer)
+    assert users() == ["ada"]
+
+
 def test_no_secret_or_token_is_kept(browser: Browser, issuer: Issuer) -> None:
     from django.db import connections
 

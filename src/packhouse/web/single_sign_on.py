@@ -36,7 +36,7 @@ from packhouse.config import Settings
 from packhouse.domain import single_sign_on as rules
 from packhouse.domain.addresses import own_origin
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import journal, people
+from packhouse.services import flags, journal, people
 from packhouse.services import single_sign_on as service
 from packhouse.services.resources import now
 from packhouse.web import errors, openid
@@ -110,6 +110,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         """Whether a first sign-in makes an account; otherwise the refusal says what to do."""
+        flags.demand_off(flags.NO_NEW_USERS)
+        flags.demand_off(flags.READ_ONLY)
         if _ours().oidc_accounts == "made":
             return True
         message = (
