@@ -112,9 +112,9 @@ def bucket(s3: BucketServer, monkeypatch: pytest.MonkeyPatch) -> str:
     return s3.fresh()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A Chromium for all browser tests of a process; each test makes its own context."""
+    """A Chromium for the tests of a module: Playwright runs once in a process. Each test makes its own context."""
     from tests.infra.browser import chromium
 
     with chromium() as running:

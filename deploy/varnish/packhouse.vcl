@@ -63,6 +63,16 @@ sub vcl_recv {
     if ((req.method != "GET" && req.method != "HEAD" && req.method != "OPTIONS") || req.http.X-Pipe) {
         return (pipe);
     }
+    # Varnish answers 503 for a range it can't read where it passes one on: here each is one that both can read.
+    if (req.http.Range ~ "^bytes=([0-9]{18,}-[0-9]*|-0+)$") {
+        set req.http.Range = "bytes=99999999999999999-";
+    } elsif (req.http.Range ~ "^bytes=[0-9]+-[0-9]{18,}$") {
+        set req.http.Range = regsub(req.http.Range, "-[0-9]+$", "-");
+    } elsif (req.http.Range !~ "^bytes=([0-9]+-[0-9]*|-[0-9]{1,17})$" || (req.http.Range ~ "^bytes=[0-9]+-[0-9]+$"
+            && std.integer(regsub(req.http.Range, "^bytes=([0-9]+)-.*$", "\1"), 0)
+            > std.integer(regsub(req.http.Range, "^.*-", ""), 0))) {
+        unset req.http.Range;
+    }
     # Who brings credentials is answered by Packhouse, each time.
     if (req.method == "OPTIONS" || req.http.Authorization) {
         return (pass);

@@ -35,7 +35,7 @@ def test_a_word_that_is_no_command():
     ("arguments", "sentence"),
     [
         (["serve", "--port", "http"], "Invalid value for '--port': 'http' is not a valid integer range."),
-        (["token", "create"], "Missing argument 'USER'."),
+        (["token", "create"], "Missing argument 'USER-OR-ORGANIZATION'."),
         (["token", "--colour"], "No such option"),
         (["index", "create", "x", "--read", "all"], "Invalid value for '--read': 'all' is not one of"),
     ],

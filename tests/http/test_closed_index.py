@@ -284,7 +284,7 @@ def expire(site: Site, token: str, ends: datetime) -> None:
     """Say in the catalogue when a token ends."""
     database = site.server.extra.get("PACKHOUSE_DATABASE")
     if database is not None:
-        with psycopg.connect(database) as connection:
+        with psycopg.connect(database, options="-c search_path=catalogue") as connection:
             statement = "update catalogue_token set expires_at = %s where digest = %s"
             assert connection.execute(statement, [ends, sha256(token.encode())]).rowcount == 1
         return
