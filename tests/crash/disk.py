@@ -41,6 +41,35 @@ def read_log(file: Path) -> Iterator[Record]:
         at = end
 
 
+def in_order(records: list[Record]) -> list[Record]:
+    """The records with each folder made before what was put into it.
+
+    A record is written after the call it tells of: between the two another thread may find the new folder, put
+    something into it and write that down first.
+    """
+    used: dict[bytes, int] = {}
+    for at, record in enumerate(records):
+        for path in (record.first, record.second) if record.kind in "CDLRU" else ():
+            used.setdefault(path.rpartition(b"/")[0], at)
+    made: dict[bytes, int] = {}
+    for at, record in enumerate(records):
+        if record.kind == "D":
+            made.setdefault(record.first, at)
+    moved: dict[int, list[Record]] = {}
+    late = set()
+    for path in sorted(made, key=lambda path: -path.count(b"/")):  # what is inside first: it takes its folder along
+        first, folder = used.get(path, made[path]), path.rpartition(b"/")[0]
+        if first < made[path]:
+            moved.setdefault(first, []).insert(0, records[made[path]])
+            late.add(made[path])
+            used[folder] = min(used.get(folder, first), first)
+    ordered: list[Record] = []
+    for at, record in enumerate(records):
+        ordered += moved.get(at, [])
+        ordered += [] if at in late else [record]
+    return ordered
+
+
 def pack_mark(text: str) -> bytes:
     """A record that says something in the log: an event of the ledger."""
     data = text.encode()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.crash.checker import Checker
 from tests.crash.client import Client
-from tests.crash.disk import Disk, Record, pack_mark, read_log
+from tests.crash.disk import Disk, Record, in_order, pack_mark, read_log
 from tests.crash.ledger import Event, Ledger
 from tests.crash.load import Load
 from tests.infra import server
@@ -81,7 +81,7 @@ def record(folder: Path, seconds: float, seed: int) -> Recording:
         os.killpg(running.process.pid, signal.SIGKILL)
         running.process.wait(10)
         os.close(marks)
-    return Recording(root, list(read_log(log)), token)
+    return Recording(root, in_order(list(read_log(log))), token)
 
 
 def _work(running: Server, ledger: Ledger, seconds: float, seed: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.disk import Disk, pack_mark, read_log
+from tests.crash.disk import Disk, Record, in_order, pack_mark, read_log
 from tests.crash.powercut import Recording, build, compiler, record, replay
 from tests.infra.server import environment
 
@@ -147,3 +147,14 @@ os.rename("kept", "renamed")
     disk.leave(tmp_path / "left")
     left = {file.name: file.read_bytes() for file in (tmp_path / "left").iterdir()}
     assert left == {"kept": b"one", "nameless": b"one", "empty": b""}
+
+
+def test_a_folder_that_was_written_down_late_comes_before_what_is_in_it():
+    made = {name: Record("D", number, 0, name, b"") for number, name in enumerate([b"/r/a", b"/r/a/b", b"/r/c"], 1)}
+    file = Record("L", 9, 0, b"/r/tmp", b"/r/a/b/file")
+    assert in_order([made[b"/r/c"], file, made[b"/r/a/b"], made[b"/r/a"]]) == [*_ordered(made), file]
+    assert in_order([*_ordered(made), file]) == [*_ordered(made), file]
+
+
+def _ordered(made: dict[bytes, Record]) -> list[Record]:
+    return [made[b"/r/c"], made[b"/r/a"], made[b"/r/a/b"]]
