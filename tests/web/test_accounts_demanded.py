@@ -25,7 +25,7 @@ from packhouse.catalogue.models import (
     TeamRole,
     User,
 )
-from packhouse.domain.permissions import Action
+from packhouse.domain.permissions import Action, IndexRight, ReadMode, may
 from packhouse.services import access, tokens
 from packhouse.services.journal import COMMAND
 from packhouse.services.resources import now
@@ -90,6 +90,26 @@ def test_what_was_begun_before_is_asked_again_in_the_transaction(db: None, deman
     demand("administrators")
     assert before.is_admin
     assert not access.still_valid(before, now()).is_admin
+
+
+def test_a_token_has_no_more_rights_than_a_session_of_its_owner(browser: Browser, demand: Any):
+    root, bob = make_user("root", admin=True), make_user("bob")
+    own(bob)
+    browser.sign_in("root")
+    _, secret = tokens.create_token(COMMAND, root, "made before", frozenset({"manage", "read"}), clock=now)
+    before = access.authenticate(f"Bearer {secret}", now())
+    yanked: Any = {"action": Action.YANK, "project": access.project_right(before, "tapes")}
+    closed = IndexRight("vault", ReadMode.CLOSED)
+    assert may(before, **yanked).allowed
+    demand("administrators")
+    for one in (access.authenticate(f"Bearer {secret}", now()), access.still_valid(before, now())):
+        assert not one.is_admin
+        assert not may(one, **yanked).allowed
+        assert not may(one, Action.READ, index=closed).allowed
+    set_up(browser)
+    again = access.authenticate(f"Bearer {secret}", now())
+    assert may(again, **yanked).allowed
+    assert may(again, Action.READ, index=closed).allowed
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,8 @@ def identity_of_user(user: User) -> Identity:
         return ANONYMOUS
     verified = EmailAddress.objects.filter(user=user, primary=True, verified=True).exists()
     second = has_second_factor(user)
-    return Identity(user.pk, user.username, _administers(user, second), verified, second, until=user.guest_until)
+    administers = _administers(second, is_admin=user.is_admin)
+    return Identity(user.pk, user.username, administers, verified, second, until=user.guest_until)
 
 
 def has_second_factor(user: User) -> bool:
@@ -196,9 +197,9 @@ def has_second_factor(user: User) -> bool:
     return bool(Authenticator.objects.filter(user=user, type__in=_SECOND_FACTORS).exists())
 
 
-def _administers(user: User, second: bool) -> bool:
-    """Whether a session of this person has an administrator's rights: not without the second factor demanded."""
-    return user.is_admin and (second or demand_of(settings.PACKHOUSE) is Demand.NOBODY)
+def _administers(second: bool, *, is_admin: bool) -> bool:
+    """Whether somebody has an administrator's rights, by session or token: not without the second factor demanded."""
+    return is_admin and (second or demand_of(settings.PACKHOUSE) is Demand.NOBODY)
 
 
 def _speaking(token: TokenFacts) -> Identity:
@@ -206,7 +207,7 @@ def _speaking(token: TokenFacts) -> Identity:
     return Identity(
         user_id=token.user_id if token.organization_id is None else None,
         username=token.username,
-        is_admin=token.is_admin,
+        is_admin=_administers(token.two_factor, is_admin=token.is_admin),
         email_verified=token.verified,
         two_factor=token.two_factor,
         token_id=token.token_id,
@@ -229,7 +230,9 @@ def still_valid(identity: Identity, now: datetime) -> Identity:
             raise _unknown()
         if user.guest_until is not None and user.has_ended(now):
             raise account_ended(user.username, user.guest_until, Kind.UNAUTHENTICATED)
-        return replace(identity, username=user.username, is_admin=_administers(user, has_second_factor(user)))
+        return replace(
+            identity, username=user.username, is_admin=_administers(has_second_factor(user), is_admin=user.is_admin)
+        )
     token = credentials.by_digest(identity.digest)
     if token is None:
         raise _unknown()
