@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+STATE = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What a server that only runs jobs answers."""
+
 LEAST_KEY = 32
 """Characters of a signing key that somebody else made."""
 
@@ -125,8 +128,10 @@ def connect_to_read(settings: Settings) -> None:
     demand_current(settings)
 
 
-def start(settings: Settings, *, edge: str = "embedded") -> int:
-    """Run a server until it is told to stop; returns the exit status. `edge` is embedded, nginx or none.
+def start(settings: Settings, *, edge: str = "embedded", role: str = "all") -> int:
+    """Run a server until it is told to stop; returns the exit status.
+
+    `edge` is embedded, nginx or none; `role` all, origin or worker.
 
     Everything that can be refused is refused here, before the first worker starts.
     """
@@ -151,26 +156,26 @@ def start(settings: Settings, *, edge: str = "embedded") -> int:
         prepare(settings)
         with suppress(_database_error(), PackhouseError):  # a full disk is no reason not to serve what is there
             settings = keep_upstream(settings, looked_up)
-        welcome(settings)
+        welcome(settings, role)
         fill_reserve(settings.data)
         if edge == "nginx":
-            return supervise_behind_nginx(settings, listener)
-        return supervise(settings, listener.detach(), edge=edge != "none")
+            return supervise_behind_nginx(settings, listener, role)
+        return supervise(settings, listener.detach(), role, edge=edge != "none")
     finally:
         close_databases()
         shared_numbers.unshare(settings.data, numbers)
         lock.release()
 
 
-def supervise_behind_nginx(settings: Settings, listener: socket.socket) -> int:
+def supervise_behind_nginx(settings: Settings, listener: socket.socket, role: str) -> int:
     """The same with an nginx in front, which takes over the listening socket; the workers get one of this machine."""
     from packhouse.site.front import open_front
 
     with open_front(settings, listener) as (nginx, inner):
-        return supervise(settings, inner.detach(), edge=True, nginx=nginx)
+        return supervise(settings, inner.detach(), role, edge=True, nginx=nginx)
 
 
-def supervise(settings: Settings, listener: int, *, edge: bool, nginx: Nginx | None = None) -> int:
+def supervise(settings: Settings, listener: int, role: str, *, edge: bool, nginx: Nginx | None = None) -> int:
     """Start the judge of archives, then the workers; returns when all have ended."""
     from packhouse.services.judging import SandboxedJudge
     from packhouse.site.supervisor import Supervisor
@@ -182,7 +187,7 @@ def supervise(settings: Settings, listener: int, *, edge: bool, nginx: Nginx | N
         stock = resources(settings, judge)
         front = None if nginx is None else nginx.edge_side
         return Supervisor(
-            lambda place: work(stock, place, edge=edge, front=front), listener, settings.workers, nginx
+            lambda place: work(stock, place, role, edge=edge, front=front), listener, settings.workers, nginx
         ).run()
     finally:
         judge.close()
@@ -257,14 +262,19 @@ def keep_upstream(settings: Settings, looked_up: Callable[[], str]) -> Settings:
     return settings
 
 
-def welcome(settings: Settings) -> None:
-    """Say where the server is and, until there is an administrator, how to become one; refuse to stand open before."""
+def welcome(settings: Settings, role: str = "all") -> None:
+    """Say where the server is and, until there is an administrator, how to become one; refuse to stand open before.
+
+    A server that only runs jobs has nothing to offer.
+    """
     from packhouse.cli import banner
     from packhouse.domain.addresses import is_loopback
     from packhouse.services.people import has_administrator
 
     file = settings.data / "first-admin"
-    if has_administrator():
+    if role == "worker":
+        banner.show_worker(settings)
+    elif has_administrator():
         file.unlink(missing_ok=True)
         banner.show(settings)
     elif is_loopback(settings.host):
@@ -343,22 +353,37 @@ def fault_points() -> Hook:
     return hook(rules)
 
 
-def work(stock: Resources, place: Place, *, edge: bool, front: Front | None = None) -> None:
-    """Be a worker: the origin behind the edge, or alone."""
+def work(stock: Resources, place: Place, role: str, *, edge: bool, front: Front | None = None) -> None:
+    """Be a process of a server: the origin behind the edge, or alone, or jobs alone; jobs as the role says."""
     from packhouse.jobs import worker as jobs
     from packhouse.site.worker import run_wsgi
     from packhouse.site.wsgi import application
     from packhouse.web.resources import hold
 
     hold(stock)
-    stop = jobs.start(stock)
+    stop = jobs.start(stock, role)
     counts = count_downloads(stock)
-    if edge:
+    if role == "worker":
+        work_unasked(stock, place)
+    elif edge:
         work_at_edge(stock, place, front)
     else:
         run_wsgi(application(), place)
     stop.set()
     counts.finish()
+
+
+def work_unasked(stock: Resources, place: Place) -> None:
+    """Answer nothing but how this process is, beside its jobs."""
+    from packhouse.edge import server
+    from packhouse.edge.edge import make_gate
+    from packhouse.site.wsgi import application, only
+
+    settings = stock.settings
+    gate = make_gate(settings, only(application(), STATE))
+    server.run(
+        gate, number=place.number, listener=place.listener, pipe=place.pipe, connections=settings.max_connections
+    )
 
 
 def work_at_node(settings: Settings, origin: RemoteOrigin, place: Place) -> None:

@@ -14,7 +14,8 @@ import pytest
 from tests.infra.clock import TickingClock
 from tests.infra.publishing import make_resources
 
-from packhouse.jobs.worker import Follower, Job, Worker, scrubber, standard
+from packhouse.jobs.worker import Follower, Job, Schedule, Worker, scrubber, standard
+from packhouse.services import turns
 from packhouse.storage.memory_blobs import MemoryBlobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,6 +101,62 @@ def test_jobs_run_when_they_are_due_and_once(make: Any, clock: TickingClock) -> 
     clock.move(hours=1)
     worker.turn(stop)
     assert len(done) == 2
+
+
+def test_a_job_is_begun_once_for_each_time_whoever_works(make: Any, clock: TickingClock) -> None:
+    done: list[str] = []
+    first = make(jobs=(Job("hourly", "0 * * * *", lambda _stock: done.append("first")),))
+    second = make(jobs=(Job("hourly", "0 * * * *", lambda _stock: done.append("second")),))
+    stop = threading.Event()
+    assert first.turn(stop)
+    clock.move(hours=1)
+    assert first.turn(stop)
+    assert not second.turn(stop)  # it has stood by all the time
+    first.release()
+    assert second.turn(stop)
+    assert done == ["first"]
+    clock.move(hours=1)
+    second.turn(stop)
+    second.turn(stop)
+    assert done == ["first", "second"]
+
+
+def test_what_was_due_when_one_died_is_done_by_the_next(make: Any, clock: TickingClock) -> None:
+    done: list[int] = []
+    hourly = Job("hourly", "0 * * * *", lambda _stock: done.append(1))
+    first, stop = make(jobs=(hourly,)), threading.Event()
+    assert first.turn(stop)
+    first.release()
+    clock.move(hours=5)
+    assert make(jobs=(hourly,)).turn(stop)
+    assert done == [1]
+
+
+def test_a_job_that_may_not_come_late_waits_for_its_next_time(make: Any, clock: TickingClock) -> None:
+    done: list[int] = []
+    daily = Job("daily", "0 3 * * *", lambda _stock: done.append(1), late=timedelta(hours=1))
+    worker, stop = make(jobs=(daily,)), threading.Event()
+    worker.turn(stop)
+    worker.release()
+    clock.at = clock.at.replace(hour=9) + timedelta(days=1)
+    again = make(jobs=(daily,))
+    again.turn(stop)
+    assert done == []
+    clock.at = clock.at.replace(hour=3) + timedelta(days=1)
+    again.turn(stop)
+    assert done == [1]
+
+
+def test_of_two_that_believe_to_have_the_lock_one_begins_a_job(clock: TickingClock) -> None:
+    done: list[int] = []
+    hourly = Job("hourly", "0 * * * *", lambda _stock: done.append(1))
+    both, stop = [Schedule((hourly,), turns, clock()) for _ in range(2)], threading.Event()
+    for schedule in both:
+        assert list(schedule.due(clock, stop)) == []
+    clock.move(hours=1)
+    assert [len(list(schedule.due(clock, stop))) for schedule in both] == [1, 0]
+    clock.move(hours=1)
+    assert sum(len(list(schedule.due(clock, stop))) for schedule in reversed(both)) == 1
 
 
 def test_times_are_cron_expressions() -> None:

@@ -154,7 +154,7 @@ def test_the_schedule(used: User, clock: TickingClock, resources: Resources) -> 
     assert wiping.next_wipe(replace(nightly, sandbox="off"), clock()) is None
     stock = replace(resources, settings=nightly)
     for wanted, found in ((stock, 1), (replace(stock, settings=SANDBOX), 0), (resources, 0)):
-        jobs = [job for job in standard(wanted)._due if job.name == "wiping of the sandbox"]
+        jobs = [job for job in standard(wanted).jobs if job.name == "wiping of the sandbox"]
         assert len(jobs) == found
     wiping.wipe_by_schedule(stock)
     assert not File.objects.exists()

@@ -35,6 +35,11 @@ def show_node(settings: Settings, origin: str) -> None:
     _say(_head(settings, f"  origin     {origin}/"))
 
 
+def show_worker(settings: Settings) -> None:
+    """A server that only runs jobs: where it says how it is."""
+    _say(_head(settings, "  role       worker: runs jobs, answers /healthz, /readyz and /metrics alone"))
+
+
 def show_first(settings: Settings, claim: str, file: Path) -> None:
     """The first start: how to become the administrator, and the exact lines for publishing and installing."""
     _say(f"{_head(settings)}\n{_claim(claim, file)}\n{lines(address(settings))}")

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from packhouse.cli.options import data_option
 from packhouse.errors import Kind, refuse
+
+if TYPE_CHECKING:
+    from packhouse.config import Settings
 
 
 @click.command()
@@ -31,10 +35,11 @@ from packhouse.errors import Kind, refuse
 )
 @click.option(
     "--role",
-    type=click.Choice(["all", "edge"]),
+    type=click.Choice(["all", "origin", "worker", "edge"]),
     default="all",
     show_default=True,
-    help="`edge` is a reading node: beside a server on the same data folder it hands out pages and files, and passes"
+    help="Of several servers on one PostgreSQL: `origin` answers everything and runs no jobs, `worker` runs jobs alone."
+    " `edge` is a reading node: beside a server on the same data folder it hands out pages and files, and passes"
     " all else on to that server.",
 )
 @click.option("--origin", metavar="URL", help="The server a reading node passes requests on to.")
@@ -66,11 +71,25 @@ def serve(
     if origin is not None:
         sentence = "--origin is for a reading node; add --role edge, or leave --origin away."
         raise refuse(Kind.INVALID, "origin-unused", sentence, "origin")
-    sys.exit(start(settings, edge=edge))
+    if role != "all":
+        _demand_shared(settings, role)
+    if role == "worker":
+        _demand_alone(edge)
+    sys.exit(start(settings, edge=edge, role=role))
+
+
+def _demand_shared(settings: Settings, role: str) -> None:
+    """Refuse to divide the work of a server that stands alone."""
+    if not settings.on_postgresql:
+        sentence = (
+            f"--role {role} is for several servers on one PostgreSQL, but PACKHOUSE_DATABASE names none; set it, or"
+            " leave --role away."
+        )
+        raise refuse(Kind.INVALID, "role-alone", sentence, "role")
 
 
 def _demand_alone(edge: str) -> None:
-    """Refuse what a reading node does not do."""
+    """Refuse what neither a reading node nor a worker has use for."""
     if edge != "embedded":
-        sentence = f"--edge {edge} is for the server itself; a reading node (--role edge) is an edge already."
+        sentence = f"--edge {edge} is for --role all and --role origin; leave one of the two away."
         raise refuse(Kind.INVALID, "edge-twice", sentence, "edge")

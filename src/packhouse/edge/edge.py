@@ -55,6 +55,12 @@ def make_edge(
     return Edge(bridge, limits, reading, front, nodes)
 
 
+def make_gate(settings: Settings, application: Application) -> Edge:
+    """The edge of a process that has nothing to hand out: its limits, then the origin for whatever is asked."""
+    bridge = Bridge(application, Proxies(settings.trusted_proxies), streams=takes_uploads)
+    return Edge(bridge, Limits(lru_cache(256)(partial(is_own_host, settings))))
+
+
 class Edge:
     """Answers each exchange, or hands it over to the origin behind the bridge.
 

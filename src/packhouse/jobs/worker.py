@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worker: a thread of the origin that follows the journal and keeps the schedule; one works for each server.
+"""Workers: threads of the origin that follow the journal and keep the schedule.
 
-A second one does nothing but the scrub: a large file that is read again holds up nothing else. Every worker process
-has both threads, and a lock for each lets one of them work; when its process dies, the next one takes over. Jobs are
-idempotent: what was interrupted is done again from the stored position.
+There are several, so that a slow one (the scrub, a mail server that is away) holds up nothing else. Every process
+that runs jobs has all of them, and a lock for each lets one work, of all servers on one database or of all processes
+of one machine; when its process dies, the next one takes over. Jobs are idempotent: what was interrupted is done
+again from the stored position. When each was begun last is in the database, so that it is begun once for each time.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,6 +44,8 @@ _ADVISORY_SCRUB = _ADVISORY + 1
 _ADVISORY_PURGE = _ADVISORY + 2
 _ADVISORY_MAIL = _ADVISORY + 3
 _ADVISORY_COMPLETE = _ADVISORY + 4
+LATE = timedelta(hours=1)
+"""How late a sandbox may be wiped: later there may be people at work."""
 MAIL_POLL = 1.0
 """Seconds between two looks for something to write to people about."""
 
@@ -54,10 +57,66 @@ class Job:
     name: str
     when: str
     run: Callable[[Resources], object]
+    late: timedelta | None = None
+    """How long after its time it is still done, when nobody worked then; None: however late."""
 
     def next_after(self, moment: datetime) -> datetime:
         """The first time after a moment at which it is due."""
         return next(CronSim(self.when, moment))
+
+
+class Turns(Protocol):
+    """Who remembers when jobs were begun last."""
+
+    def last(self, name: str, never: datetime) -> datetime:
+        """When a job was begun last; `never` is said of one that never was."""
+
+    def claim(self, name: str, seen: datetime, now: datetime) -> bool:
+        """Begin a job that was begun at `seen`; False when another has begun it since."""
+
+
+class OwnTurns:
+    """Remembers for this process alone, for jobs that concern this machine alone."""
+
+    def last(self, _name: str, never: datetime) -> datetime:
+        """See `Turns.last`."""
+        return never
+
+    def claim(self, _name: str, _seen: datetime, _now: datetime) -> bool:
+        """See `Turns.claim`."""
+        return True
+
+
+class Schedule:
+    """What is to be done when, as far as `turns` knows; a job never begun is counted from `since` on."""
+
+    def __init__(self, jobs: Sequence[Job], turns: Turns, since: datetime) -> None:
+        self._jobs = jobs
+        self._since = since
+        self._turns = turns
+        self._known: dict[Job, tuple[datetime, datetime]] = {}  # begun last, to be begun next
+
+    def forget(self) -> None:
+        """Ask again when jobs were begun last: another may have worked meanwhile."""
+        self._known.clear()
+
+    def due(self, clock: Callable[[], datetime], stop: threading.Event) -> Iterator[Job]:
+        """The jobs to be done now, each claimed."""
+        for job in self._jobs:
+            if stop.is_set():
+                return
+            now = clock()
+            if job not in self._known:
+                last = self._turns.last(job.name, self._since)
+                self._known[job] = last, job.next_after(last)
+            last, at = self._known[job]
+            if at > now:
+                continue
+            del self._known[job]
+            if self._turns.claim(job.name, last, now):
+                self._known[job] = now, job.next_after(now)
+                if job.late is None or now - at <= job.late:
+                    yield job
 
 
 class Following(Protocol):
@@ -122,7 +181,10 @@ class Worker:
         self._resources = resources
         self._lock = lock
         self._followers = followers
-        self._due = {job: job.next_after(resources.clock()) for job in jobs}
+        turns = OwnTurns() if advisory is None else _shared_turns()
+        self.jobs = tuple(jobs)
+        self._schedule = Schedule(jobs, turns, resources.clock())
+        self._works = False
         self._held: int | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -143,15 +205,15 @@ class Worker:
 
     def turn(self, stop: threading.Event) -> bool:
         """One look at everything; False when another works."""
-        if not self._take():
+        before, self._works = self._works, self._take()
+        if not self._works:
             return False
+        if not before:
+            self._schedule.forget()
         for follower in self._followers:
             follower.catch_up(stop)
-        now = self._resources.clock()
-        for job, due in self._due.items():
-            if due <= now and not stop.is_set():
-                self._due[job] = job.next_after(now)
-                job.run(self._resources)
+        for job in self._schedule.due(self._resources.clock, stop):
+            job.run(self._resources)
         return True
 
     def _take(self) -> bool:
@@ -178,6 +240,12 @@ class Worker:
         connections.close_all()
 
 
+def _shared_turns() -> Turns:
+    from packhouse.services import turns
+
+    return turns
+
+
 def _alone_in_the_database(key: int) -> bool:
     """On PostgreSQL: whether no other machine's worker works; the lock is the connection's, and ends with it."""
     from django.db import connections
@@ -198,15 +266,13 @@ def _alone_in_the_database(key: int) -> bool:
 
 
 def standard(resources: Resources) -> Worker:
-    """The worker of a server: search and large root pages follow the journal; what is left over is cleared."""
+    """The worker of a server: search follows the journal; what is left over is cleared."""
     from packhouse.services import (
         budget,
         downloads,
         guests,
         journal,
         maintenance,
-        restoring,
-        roots,
         search,
         totals,
         wiping,
@@ -214,20 +280,15 @@ def standard(resources: Resources) -> Worker:
 
     jobs: tuple[Job, ...] = (
         Job("what is kept of upstreams", "*/5 * * * *", budget.keep_within),
-        Job("marks of changed pages", "* * * * *", maintenance.sweep_marks),
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
         Job("reminders of guests", "23 * * * *", lambda stock: guests.remind(stock.clock)),
-        Job("how far the journal is", "* * * * *", restoring.mark_high_water),
         Job("totals of a large server", "4,34 * * * *", lambda _stock: totals.count_again()),
         Job("downloads of other days", "3 * * * *", downloads.thin_out),
         Job("blobs nobody names", "17 3 * * *", maintenance.collect_garbage),
     )
     if resources.settings.sandbox == "on" and resources.settings.sandbox_wipe:
-        jobs += (Job("wiping of the sandbox", resources.settings.sandbox_wipe, wiping.wipe_by_schedule),)
-    followers = (
-        Follower(journal.last_serial, search.follow, resources.hook, rest=SEARCH_REST),
-        roots.Refresher(resources.settings.data),
-    )
+        jobs += (Job("wiping of the sandbox", resources.settings.sandbox_wipe, wiping.wipe_by_schedule, late=LATE),)
+    followers = (Follower(journal.last_serial, search.follow, resources.hook, rest=SEARCH_REST),)
     return Worker(resources, resources.settings.data / "jobs.lock", followers, jobs)
 
 
@@ -250,14 +311,24 @@ def completer(resources: Resources) -> Worker:
 
 def housekeeper(resources: Resources) -> Worker:
     """The worker that looks after this machine's folder alone: there is one on each that shares a database."""
-    from packhouse.services import copies, fetching
+    from packhouse.services import copies, fetching, maintenance, restoring
 
     jobs = (
+        Job("marks of changed pages", "* * * * *", maintenance.sweep_marks),
+        Job("how far the journal is", "* * * * *", restoring.mark_high_water),
         Job("temporary files", "*/10 * * * *", lambda stock: stock.blobs.sweep()),
         Job("files begun and not gone on with", "*/10 * * * *", fetching.sweep),
         Job("copies of a bucket's files", "*/5 * * * *", copies.keep_within),
     )
     return Worker(resources, resources.settings.data / "machine.lock", (), jobs, advisory=None, poll=IDLE)
+
+
+def refresher(resources: Resources) -> Worker:
+    """The worker that keeps this machine's copies of large root pages close behind the journal."""
+    from packhouse.services import roots
+
+    followers = (roots.Refresher(resources.settings.data),)
+    return Worker(resources, resources.settings.data / "roots.lock", followers, (), advisory=None)
 
 
 def purger(resources: Resources, purging: Purging) -> Worker:
@@ -279,13 +350,27 @@ def mailer(resources: Resources) -> Worker:
     return Worker(resources, lock, followers, jobs, advisory=_ADVISORY_MAIL, poll=MAIL_POLL, unreachable=unreachable)
 
 
-def start(resources: Resources) -> threading.Event:
-    """Start the threads in this process; set the event that is returned to stop them."""
+def start(resources: Resources, role: str = "all") -> threading.Event:
+    """Start the threads of a role in this process; set the event that is returned to stop them.
+
+    An `origin` looks after its own machine alone, a `worker` makes no copies of pages, since it sends none.
+    """
     stop = threading.Event()
+    workers = {"machine": housekeeper(resources)}
+    if role != "worker":
+        workers["roots"] = refresher(resources)
+    if role != "origin":
+        workers |= _of_all_servers(resources)
+    for name, worker in workers.items():
+        threading.Thread(target=worker.run, args=(stop,), name=name, daemon=True).start()
+    return stop
+
+
+def _of_all_servers(resources: Resources) -> dict[str, Worker]:
+    """The workers of which one works for all servers on one database."""
     workers = {
         "jobs": standard(resources),
         "scrub": scrubber(resources),
-        "machine": housekeeper(resources),
         "mail": mailer(resources),
         "complete": completer(resources),
     }
@@ -293,6 +378,4 @@ def start(resources: Resources) -> threading.Event:
         from packhouse.services.purging import Purging
 
         workers["purge"] = purger(resources, Purging(resources.settings))
-    for name, worker in workers.items():
-        threading.Thread(target=worker.run, args=(stop,), name=name, daemon=True).start()
-    return stop
+    return workers

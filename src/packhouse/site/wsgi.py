@@ -26,3 +26,17 @@ def application() -> Application:
             response.close()
 
     return answer
+
+
+def only(origin: Application, paths: frozenset[str]) -> Application:
+    """The origin for these paths; 404 for all others, without asking it."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] in paths:
+            return origin(environ, start_response)
+        text = b"This server runs jobs; ask another one.\n"
+        about = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
+        start_response("404 Not Found", [*about, ("Cache-Control", "no-store")])
+        return [text]
+
+    return answer

@@ -35,6 +35,13 @@ class JobPosition(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
 
+class JobRun(models.Model):
+    """When a job of the schedule was begun last, by whichever server."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    at = models.DateTimeField()
+
+
 class Session(AbstractBaseSession):
     """A browser session. `session_key` is the sha256 (base64) of the cookie, so that a copy of the database opens none.
 
