@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check
 # What the tests need of the system: a browser with letters to draw, and servers to compare and work with.
-SYSTEM := chromium fonts-liberation nginx-light postgresql varnish varnish-modules
+SYSTEM := chromium curl fonts-liberation nginx-light postgresql varnish varnish-modules
 FAST := not slow and not browser and not clients and not postgres and not crash and not full
 
 # A virtual environment that somebody else looks after (it holds a file `.shared`) is used as it is.

@@ -126,6 +126,17 @@ def test_every_address_is_documented(documented_addresses: str):
     assert missing == []
 
 
+def test_every_operation_of_the_api_is_documented():
+    from packhouse.web.api.urls import OPERATIONS, PREFIX
+
+    said = re.findall(r"^\| `([A-Z]+ /api/\S+)` \| (.*?)[.:]", text("docs/api.md"), re.MULTILINE)
+    spelled_out = [
+        (f"{one.method} /{PREFIX}{one.path.replace('<str:', '<').replace('<int:', '<')}", one.about)
+        for one in OPERATIONS
+    ]
+    assert sorted(said) == sorted((request, re.split("[.:]", about)[0]) for request, about in spelled_out)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path):
     broken = [link for link in links(document) if not leads(document, link)]

@@ -54,7 +54,10 @@ def example(route: URLPattern) -> str | None:
 
 
 SESSION_ROUTES = [
-    route for route in ROUTES if getattr(route.callback, "action", None) in SESSION_ACTIONS | {Action.ADMINISTER}
+    route
+    for route in ROUTES
+    if getattr(route.callback, "action", None) in SESSION_ACTIONS | {Action.ADMINISTER}
+    and not hasattr(route.callback, "operations")  # those take no sessions
 ]
 
 

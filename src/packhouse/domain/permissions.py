@@ -7,6 +7,7 @@ every service that writes asks again inside its transaction.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -23,11 +24,15 @@ class Action(StrEnum):
     YANK = "yank"  # yank and unyank
     DELETE = "delete"  # files, releases, projects
     STATUS = "status"  # project status (PEP 792)
+    PROMOTE = "promote"  # a release into another index
     MANAGE = "manage"  # a project's pages and collaborators
     BELONG = "belong"  # to an organization: see its people, teams and projects
     RUN = "run"  # an organization: its members, teams, tokens and projects
     RULE = "rule"  # an organization: its owners and managers, its end
     ACCOUNT = "account"  # one's own account and tokens, in a signed-in session
+    ITSELF = "itself"  # a token: what it may, and its own end
+    TOKENS = "tokens"  # by a token: tokens of its owner that may do no more than it
+    SNAPSHOT = "snapshot"  # of an index: list and make, for administrators
     ADMINISTER = "administer"
 
 
@@ -58,11 +63,15 @@ TOKEN_ACTIONS = {
     "read": frozenset({Action.READ}),
     "upload": frozenset({Action.UPLOAD}),
     "yank": frozenset({Action.YANK}),
-    "manage": frozenset({Action.YANK, Action.DELETE, Action.STATUS, Action.MANAGE}),
+    "manage": frozenset(
+        {*(Action.YANK, Action.DELETE, Action.STATUS, Action.PROMOTE), *(Action.MANAGE, Action.TOKENS, Action.SNAPSHOT)}
+    ),
 }
 """What each `--scope` of a token allows; without one a token has upload and read."""
 
-_OWNER_ONLY = frozenset({Action.DELETE, Action.STATUS, Action.MANAGE})
+_OWNER_ONLY = frozenset({Action.DELETE, Action.STATUS, Action.PROMOTE, Action.MANAGE})
+_EVERYWHERE = frozenset({Action.YANK, Action.DELETE, Action.STATUS, Action.MANAGE})
+"""What counts in every index that a project stands in, so that a token for some of them is not enough."""
 
 _RUNNERS = frozenset({OrganizationRole.OWNER, OrganizationRole.MANAGER})
 ORGANIZATION_ROLES = {
@@ -94,6 +103,18 @@ class TokenScope:
     def allows(self, action: Action) -> bool:
         """Whether one of the scopes covers the action."""
         return any(action in TOKEN_ACTIONS[scope] for scope in self.scopes)
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is for some projects only."""
+        return bool(self.projects or self.organizations)
+
+    def includes(self, other: TokenScope) -> bool:
+        """Whether a token of the other scope may do no more than one of this."""
+        scopes = other.scopes <= self.scopes or (other.scopes - self.scopes == {"yank"} and "manage" in self.scopes)
+        indexes = not self.indexes or (bool(other.indexes) and other.indexes <= self.indexes)
+        named = other.limited and other.projects <= self.projects and other.organizations <= self.organizations
+        return scopes and indexes and (not self.limited or named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +160,15 @@ class IndexRight:
 class ProjectRight:
     """A project as far as rights go; `role` is the asker's; `exists` is False for a name not yet taken.
 
-    `organization` is the name of the one it belongs to, "" for none.
+    `organization` is the name of the one it belongs to, "" for none. `indexes` are those it stands in, where a token
+    asks that is for some indexes only.
     """
 
     name: str
     exists: bool = True
     role: ProjectRole | None = None
     organization: str = ""
+    indexes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +215,10 @@ def may(
         return _may_read(identity, index, project)
     if identity.anonymous:
         return _unauthenticated("This needs credentials, but none were sent; send an API token or sign in.")
-    if action is Action.ACCOUNT:
-        return _may_use_account(identity)
-    if action is Action.ADMINISTER:
-        return _may_administer(identity)
+    if action in _ALONE:
+        return _ALONE[action](identity)
+    if action is Action.SNAPSHOT:
+        return _may_snapshot(identity, index)
     if action in ORGANIZATION_ROLES:
         return _may_in_organization(identity, action, organization)
     limit = _token_limit(identity, action, index, project)
@@ -240,7 +263,22 @@ def _token_limit(
         return _forbidden("token-index", f"This token is not valid for the index {index.name!r}.")
     if project is not None and action is not Action.READ and not scope.covers(project):
         return _forbidden("token-project", f"This token is not valid for the project {project.name!r}.")
+    if project is not None and action in _EVERYWHERE and scope.indexes and not project.indexes <= scope.indexes:
+        beyond = ", ".join(sorted(project.indexes - scope.indexes))
+        message = f"The project {project.name!r} stands in {beyond} too, for which this token is not valid."
+        return _forbidden("token-index", message)
     return None
+
+
+def _may_snapshot(identity: Identity, index: IndexRight | None) -> Verdict:
+    limit = _token_limit(identity, Action.SNAPSHOT, index, None)
+    if limit is not None:
+        return limit
+    if identity.scope is not None and identity.scope.limited:
+        return _forbidden("token-project", "This token is for some projects only, and an index has others too.")
+    if identity.is_admin:
+        return ALLOWED
+    return _forbidden("admin-only", "Only an administrator may do this.")
 
 
 def _may_use_account(identity: Identity) -> Verdict:
@@ -262,6 +300,18 @@ def _may_administer(identity: Identity) -> Verdict:
     if identity.is_admin and identity.scope is None:
         return ALLOWED
     return _forbidden("admin-only", "Only an administrator may do this.")
+
+
+def _may_itself(identity: Identity) -> Verdict:
+    return ALLOWED if identity.scope is not None else _forbidden("token-only", "This is asked with an API token.")
+
+
+_ALONE: dict[Action, Callable[[Identity], Verdict]] = {
+    Action.ACCOUNT: _may_use_account,
+    Action.ADMINISTER: _may_administer,
+    Action.ITSELF: _may_itself,
+}
+"""Actions on nothing but the server or the asker's own account."""
 
 
 def _may_change(identity: Identity, action: Action, project: ProjectRight | None) -> Verdict:

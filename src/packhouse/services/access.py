@@ -27,7 +27,7 @@ from django.db import DatabaseError
 from packhouse.catalogue import credentials
 from packhouse.catalogue.activity.models import TokenUse
 from packhouse.catalogue.credentials import TokenFacts
-from packhouse.catalogue.models import Index, Membership, Organization, User
+from packhouse.catalogue.models import Index, Membership, Organization, Placement, User
 from packhouse.catalogue.rows import fetch_one
 from packhouse.catalogue.standing import GRANTED, ROLE, granted_values, role_of, role_values
 from packhouse.domain.networks import is_within
@@ -284,7 +284,14 @@ def project_right(identity: Identity, name: str) -> ProjectRight:
     row = fetch_one(_ROLE, *role_values(identity), name)
     if row is None:
         return ProjectRight(name, exists=False)
-    return ProjectRight(name, role=role_of(row[0]), organization=row[1])
+    limited = identity.scope is not None and bool(identity.scope.indexes)
+    return ProjectRight(name, True, role_of(row[0]), row[1], _standing(name) if limited else frozenset())
+
+
+def _standing(project: str) -> frozenset[str]:
+    """The names of the indexes in which a project has a file now."""
+    rows = Placement.objects.filter(project__name=project, to_serial=None)
+    return frozenset(rows.values_list("index__name", flat=True).distinct())
 
 
 def audience_of(index_name: str) -> str:

@@ -42,7 +42,7 @@ def promote(
     """
     why = one_line_reason(reason)
     with write():
-        project, actor = demand(asker, Action.STATUS, name, clock)  # what owners and administrators may
+        project, actor = demand(asker, Action.PROMOTE, name, clock)
         below, above = find_index(source), find_index(target)
         if isinstance(asker, Identity):
             _demand_right(asker, below, above, clock)
@@ -129,7 +129,7 @@ def undo(asker: Asker, serial: int, *, clock: Clock) -> list[str]:
     """
     with write():
         entries = _entries(serial)
-        project, actor = demand(asker, Action.STATUS, entries[0].project, clock)
+        project, actor = demand(asker, Action.PROMOTE, entries[0].project, clock)
         index = find_index(entries[0].index_name)
         if isinstance(asker, Identity):
             _demand_right(asker, index, index, clock)

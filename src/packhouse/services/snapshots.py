@@ -16,12 +16,12 @@ from packhouse.catalogue.composition import INDEX, OWN, layers_of, owns
 from packhouse.catalogue.models import File, Index, JournalEntry, Placement, Project, Snapshot
 from packhouse.catalogue.rows import fetch
 from packhouse.domain.moments import AsOf, holds
-from packhouse.domain.permissions import Identity
+from packhouse.domain.permissions import Action, Identity, may
 from packhouse.errors import Kind, refuse
-from packhouse.services import pages
+from packhouse.services import access, pages
 from packhouse.services.administering import as_administrator
 from packhouse.services.indexes import find_index
-from packhouse.services.journal import Actor, Clock, Entry, Fact, last_serial, moment_named, record, take
+from packhouse.services.journal import Actor, Clock, Entry, Fact, last_serial, moment_named, record, take, write
 from packhouse.services.promoting import entry_of, take_back
 from packhouse.services.releases import one_line_reason
 
@@ -38,6 +38,20 @@ def create(asker: Asker, index: str, name: str, moment: str = "", note: str = ""
     Raises INVALID for a name or moment that makes no sense, CONFLICT for a name in use.
     """
     return as_administrator(asker, lambda actor: _create(actor, index, name, moment, note, clock), clock=clock)
+
+
+def make(asker: Identity, index_name: str, name: str, moment: str = "", note: str = "", *, clock: Clock) -> Snapshot:
+    """The same for programs, whose tokens need to be for this index: what is there by this name already is given back.
+
+    Raises CONFLICT where that is another state than the moment given.
+    """
+    with write():
+        current = access.still_valid(asker, clock())
+        may(current, Action.SNAPSHOT, index=access.index_right(current, index_name)).demand()
+        kept = Snapshot.objects.filter(index__name=index_name, name=name).first()
+        if kept is not None and moment in {"", f"serial-{kept.serial}"}:
+            return kept
+        return _create(Actor.of(current), index_name, name, moment, note, clock)
 
 
 def _create(actor: Actor, index_name: str, name: str, moment: str, note: str, clock: Clock) -> Snapshot:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from packhouse.catalogue.models import Project
-from packhouse.domain.names import normalize
+from packhouse.catalogue.listings import living_project
+from packhouse.catalogue.models import Index, Project
+from packhouse.domain.names import is_valid_name, normalize
 from packhouse.domain.permissions import Action, Identity, may
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access
@@ -28,6 +29,26 @@ def demand(asker: Asker, action: Action, name: str, clock: Clock) -> tuple[Proje
         raise unknown(name)
     may(identity, action, project=access.project_right(identity, project.name)).demand()
     return project, Actor.of(identity)
+
+
+def demand_known(identity: Identity, action: Action, name: str) -> Project:
+    """The living project, for whoever may do this with it.
+
+    Raises MISSING for it as for one that is not here where the asker may read none of the indexes it stands in.
+    """
+    project = living_project(normalize(name)) if is_valid_name(name) else None
+    if project is None:
+        raise unknown(name)
+    verdict = may(identity, action, project=access.project_right(identity, project.name))
+    if not verdict.allowed and not _may_know(identity, project):
+        raise unknown(name)
+    verdict.demand()
+    return project
+
+
+def _may_know(identity: Identity, project: Project) -> bool:
+    indexes = Index.objects.filter(placements__project=project, placements__to_serial=None).distinct()
+    return any(may(identity, Action.READ, index=access.right_on(identity, index)).allowed for index in indexes)
 
 
 def is_administrator(asker: Asker) -> bool:

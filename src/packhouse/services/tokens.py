@@ -85,7 +85,7 @@ def rotate_token(actor: Actor, token: Token, grace: timedelta = GRACE, *, clock:
     if not timedelta() <= grace <= LONGEST_GRACE:
         message = f"The old secret is to be good for {grace}, expected at most {LONGEST_GRACE.days} days; choose less."
         raise refuse(Kind.INVALID, "token-grace-invalid", message, "grace")
-    secret = mint()
+    secret = mint("u" if token.organization_id is None else "o")
     with write():
         living = _locked(Token.objects.filter(pk=token.pk))
         if not living:

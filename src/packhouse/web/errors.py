@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from urllib.parse import quote
 
 import orjson
@@ -13,7 +14,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseErrors
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template import loader
-from django.urls import Resolver404, is_valid_path
+from django.urls import Resolver404, is_valid_path, reverse
 
 from packhouse.errors import Fault, Kind, PackhouseError, refuse
 from packhouse.services.failures import translated
@@ -39,16 +40,45 @@ CHALLENGE = 'Basic realm="packhouse", charset="UTF-8"'
 
 API_PATHS = (
     *("/@", "/simple", "/legacy", "/files/", "/packages/", "/index/", "/pypi", "/RPC2", "/integrity/", "/rss/"),
-    *("/_/", "/healthz", "/readyz", "/robots.txt", "/.well-known/"),
+    *("/_/", "/healthz", "/readyz", "/robots.txt", "/.well-known/", "/api/"),
 )
 """Read by programs: refusals there are never HTML pages."""
 
 
 def reply(request: HttpRequest, error: PackhouseError) -> HttpResponse:
     """The reply for whoever asks: a page with a way on for people, `api_reply` for programs."""
+    if request.path_info.startswith(MANAGEMENT_API):
+        return problem(request, error)
     if _is_program(request):
         return api_reply(request, error)
     return page_reply(request, error)
+
+
+MANAGEMENT_API = "/api/"
+
+
+def problem(request: HttpRequest, error: PackhouseError) -> HttpResponse:
+    """The reply of the management API: a problem (RFC 9457) whose type is the address that explains its code."""
+    status = STATUS[error.kind]
+    help_at = f"{request.build_absolute_uri(reverse('upload-errors'))}#"
+    body = {
+        "type": f"{help_at}{error.code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": one_line(error.message),
+        "code": error.code,
+        "errors": [
+            {
+                "field": fault.field,
+                "message": one_line(fault.message),
+                "reason": fault.code,
+                "help": f"{help_at}{fault.code}",
+            }
+            for fault in error.faults
+        ],
+    }
+    response = HttpResponse(orjson.dumps(body), status=status, content_type="application/problem+json")
+    return with_error_headers(response, error)
 
 
 Explain = Callable[[str], str]
@@ -72,6 +102,11 @@ def page_reply(request: HttpRequest, error: PackhouseError, explain: Explain | N
 
 def not_allowed(request: HttpRequest, methods: Iterable[str]) -> HttpResponse:
     """A method that an address does not know, told as the asker reads it."""
+    if request.path_info.startswith(MANAGEMENT_API):
+        message = f"This address knows only the methods {', '.join(methods)}; use one of them."
+        response = problem(request, refuse(Kind.INVALID, "method-unknown", message))
+        response.status_code, response["Allow"] = 405, ", ".join(methods)
+        return response
     if _is_program(request):
         text = f"This address knows only the methods {', '.join(methods)}.\n"
         headers = {"Cache-Control": "no-store", "Content-Type": "text/plain; charset=utf-8"}

@@ -281,11 +281,11 @@ def _invite(request: HttpRequest, identity: Identity, found: Project, form: Form
     role = ProjectRole(form.cleaned_data["role"])
     collaborators.invite(identity, found.name, person, role, clock=clock())
     words = f"{person.username} is invited and finds the invitation under “Your projects”"
-    told = _tell_invited(request, person, {"project": found.display_name, "role": role.value, "inviter": identity})
+    told = tell_invited(request, person, {"project": found.display_name, "role": role.value, "inviter": identity})
     messages.success(request, f"{words}; a mail says so." if told else f"{words}.")
 
 
-def _tell_invited(request: HttpRequest, person: User, facts: dict[str, Any]) -> bool:
+def tell_invited(request: HttpRequest, person: User, facts: dict[str, Any]) -> bool:
     """Send the mail; False without an address, after many such mails to it, or when the mail server is away.
 
     The invitation stands all the same.

@@ -37,6 +37,7 @@ from packhouse.web import (
     xmlrpc,
 )
 from packhouse.web.account_urls import account_routes
+from packhouse.web.api.urls import api_routes
 from packhouse.web.proofs import proved_lately
 from packhouse.web.routing import View, route
 
@@ -234,6 +235,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     route(r"^pypi/?$", old_addresses.pypi, action=Action.READ, methods=FORM, regex=True),
     route(r"^(?:pypi|p)/(?P<name>[^/]+)/$", old_addresses.project, action=Action.READ, regex=True),
     route(r"^(?:pypi|p)/(?P<name>[^/]+)/(?P<version>[^/]+)/$", old_addresses.project, action=Action.READ, regex=True),
+    *api_routes(),
     # what machines ask
     route("robots.txt", well_known.robots, action=Action.ANYONE),
     route(".well-known/security.txt", well_known.security, action=Action.ANYONE),
