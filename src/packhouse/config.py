@@ -121,6 +121,9 @@ class Settings:
         return bool(self.database and self.database.startswith(("postgresql://", "postgres://")))
 
 
+EMAIL_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE | re.ASCII)
+"""The part of an e-mail address behind the @."""
+
 _LONGEST_ISSUER = 200  # characters; identities are kept under it
 _CHOICES = {
     "registration": {"open", "invited", "closed"},
@@ -240,7 +243,7 @@ def _domains(name: str, value: object, source: str) -> tuple[str, ...]:
     """Domains of e-mail addresses, lower case, separated by commas or spaces or as a list."""
     items = value if isinstance(value, list) else str(value).replace(",", " ").split()
     for item in items:
-        if not re.fullmatch(r"(?i:[a-z0-9]([a-z0-9-]*[a-z0-9])?)(?i:\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", str(item)):
+        if not EMAIL_DOMAIN.fullmatch(str(item)):
             raise _unusable(name, str(item), "domains of e-mail addresses (example.org)", source)
     return tuple(str(item).lower() for item in items)
 

@@ -32,6 +32,8 @@ PAGES = (
     "/admin/organizations/",
     "/admin/journal/",
     "/admin/flags/",
+    "/admin/registration/",
+    "/admin/sandbox/",
     "/admin/index/vault/",
 )
 

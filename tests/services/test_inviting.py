@@ -16,7 +16,7 @@ from tests.services.conftest import make_user
 
 from packhouse.catalogue.models import AccountInvitation, JournalEntry, User
 from packhouse.config import Settings
-from packhouse.domain.addresses import may_register_uninvited, registration_mode
+from packhouse.domain.registration import settle
 from packhouse.errors import Kind, PackhouseError
 from packhouse.services import access, guests, inviting, tokens
 from packhouse.services.inviting import Terms
@@ -168,7 +168,8 @@ def test_registration_by_domain(
     mode: str | None, domains: tuple[str, ...], host: str, email: str, is_open: bool
 ) -> None:
     values = Settings(registration=mode, registration_domains=domains, host=host)
-    assert (registration_mode(values) == "open" and may_register_uninvited(values, email)) is is_open
+    found = settle(values)
+    assert (found.mode == "open" and found.admits(email)) is is_open
 
 
 # -- guests

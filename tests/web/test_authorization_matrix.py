@@ -103,6 +103,8 @@ ROWS: dict[str, frozenset[str]] = {
     "/admin/organizations/": KEEPERS,
     "/admin/people/": KEEPERS,
     "/admin/person/<name>/": KEEPERS,
+    "/admin/registration/": KEEPERS,
+    "/admin/sandbox/": KEEPERS,
     "/admin/upstreams/": KEEPERS,
     "/files/<sha256>/<filename>": EVERYBODY,
     "/healthz": EVERYBODY,

@@ -12,7 +12,8 @@ from django.test import Client, RequestFactory
 from tests.infra.accounts import HTML, Browser
 
 from packhouse.config import Settings
-from packhouse.domain.addresses import is_loopback, is_own_host, own_origin, registration_mode, split_host
+from packhouse.domain.addresses import is_loopback, is_own_host, own_origin, split_host
+from packhouse.domain.registration import settle
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.web import assets, errors
 from packhouse.web.middleware import CONTENT_SECURITY_POLICY, HEADERS, Boundary
@@ -198,7 +199,7 @@ def test_hosts_without_a_public_address():
 
 
 def test_registration_mode_when_not_set():
-    assert registration_mode(replace(Settings(), host="192.0.2.1")) == "invited"
+    assert settle(replace(Settings(), host="192.0.2.1")).mode == "invited"
 
 
 def test_people_are_told_that_an_address_does_not_do_that(browser: Browser):

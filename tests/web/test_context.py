@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from packhouse.config import Settings
 from packhouse.web.context import House
 
 
@@ -18,6 +19,6 @@ from packhouse.web.context import House
     ],
 )
 def test_pip_is_told_to_trust_plain_http_of_another_machine(base_url: str, options: str) -> None:
-    house = House("Packhouse", base_url, "open", "1.0")
+    house = House("Packhouse", base_url, "1.0", Settings())
     assert house.pip_options == options
     assert house.upload_url == f"{base_url}/legacy/"

@@ -93,18 +93,3 @@ def _served_host(host: str) -> str:
     if host in _WILDCARDS:
         return "localhost"
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
-def registration_mode(settings: Settings) -> str:
-    """`open`, `invited` or `closed`: as set, else open while the server is bound to this machine alone.
-
-    Where domains of e-mail addresses are set, it is open to people with an address there.
-    """
-    usual = "open" if settings.registration_domains or is_loopback(settings.host) else "invited"
-    return settings.registration or usual
-
-
-def may_register_uninvited(settings: Settings, email: str) -> bool:
-    """Whether somebody with this address registers without an invitation where registration is open."""
-    domains = settings.registration_domains
-    return not domains or email.rpartition("@")[2].lower() in domains

@@ -7,6 +7,7 @@ from packhouse.catalogue.models import Flag
 from packhouse.domain.permissions import Identity
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services.administering import as_administrator
+from packhouse.services.choices import read_reason
 from packhouse.services.journal import Actor, Clock, Entry, Fact, record, take
 
 READ_ONLY, NO_NEW_PROJECTS, NO_NEW_USERS = "read-only", "no-new-projects", "no-new-users"
@@ -15,17 +16,13 @@ ABOUT = {
     NO_NEW_PROJECTS: "Projects that are there take releases; no new ones begin.",
     NO_NEW_USERS: "Nobody registers, not by an invitation either. Administrators make accounts by command.",
 }
-MAX_REASON = 500
 
 
 def set_flag(asker: Identity | Actor, name: str, reason: str, *, on: bool, clock: Clock) -> bool:
     """Throw a switch, from the commit on; False when it stood so already. The reason is shown to whom it stops."""
     if name not in ABOUT:
         raise refuse(Kind.INVALID, "flag-unknown", f"There is no flag {name[:30]!r}; they are {', '.join(ABOUT)}.")
-    why = " ".join(reason.split())
-    if len(why) > MAX_REASON or not (why.isprintable() or not why):
-        message = f"The reason has {len(why)} characters, expected at most {MAX_REASON} printable ones; shorten it."
-        raise refuse(Kind.INVALID, "reason-invalid", message, "reason")
+    why = read_reason(reason)
 
     def act(actor: Actor) -> bool:
         found = Flag.objects.filter(name=name).first()

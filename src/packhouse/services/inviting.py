@@ -13,9 +13,10 @@ from django.db.models import F
 
 from packhouse.catalogue.models import AccountInvitation, User
 from packhouse.config import Settings
-from packhouse.domain.addresses import own_origin, registration_mode
+from packhouse.domain.addresses import own_origin
 from packhouse.domain.permissions import Identity
 from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.services import registering
 from packhouse.services.administering import as_administrator
 from packhouse.services.journal import Actor, Clock, Entry, Fact, record, take
 from packhouse.services.people import check_email
@@ -54,8 +55,8 @@ def invite(asker: Identity | Actor, terms: Terms, settings: Settings, *, clock: 
     Raises FORBIDDEN for anybody but an administrator, INVALID for terms that make no sense, CONFLICT where
     registration is closed or an account has the address.
     """
-    if registration_mode(settings) == "closed":
-        message = "Registration is closed (PACKHOUSE_REGISTRATION), so an invitation would do nothing; open it first."
+    if registering.in_force(settings).mode == "closed":
+        message = "Registration is closed on this server, so an invitation would do nothing; open it first."
         raise refuse(Kind.CONFLICT, "registration-closed", message)
     secret = secrets.token_urlsafe(32)
 

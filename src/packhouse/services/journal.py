@@ -109,6 +109,8 @@ class Fact(StrEnum):
     ADMIN_MADE = "administrator made"
     ADMIN_UNMADE = "administrator unmade"
     FLAG_SET = "flag set"
+    REGISTRATION_SET = "registration set"
+    SANDBOX_BANNER_SET = "sandbox banner set"
     ACCOUNT_INVITED = "account invitation made"
     ACCOUNT_INVITATION_USED = "account invitation used"
     ACCOUNT_INVITATION_WITHDRAWN = "account invitation withdrawn"

@@ -17,16 +17,29 @@ from cronsim import CronSim
 from django.db.models import QuerySet
 
 from packhouse.catalogue.activity.models import FileDownloads, ProjectDownloads, ProjectTotal, Session, TokenUse
-from packhouse.catalogue.models import File, Index, IndexGrant, Organization, Placement, Project, Snapshot, Token, User
+from packhouse.catalogue.models import (
+    File,
+    Index,
+    IndexGrant,
+    JournalEntry,
+    Organization,
+    Placement,
+    Project,
+    Snapshot,
+    Token,
+    User,
+)
 from packhouse.config import Settings
 from packhouse.domain.permissions import Identity
 from packhouse.errors import Kind, refuse
-from packhouse.services import pages
+from packhouse.services import choices, pages
 from packhouse.services.administering import as_administrator
 from packhouse.services.journal import Actor, Clock, Entry, Fact, bump_access, record, take, write
 from packhouse.services.resources import Resources
 
 SCHEDULE = Actor(via="schedule")
+MAX_BANNER = 300
+_BANNER = "sandbox banner"
 _BATCH = 500
 
 
@@ -55,7 +68,47 @@ def next_wipe(settings: Settings, now: datetime) -> datetime | None:
     return next(CronSim(settings.sandbox_wipe, now))
 
 
-def wipe(asker: Identity | Actor, settings: Settings, *, clock: Clock) -> Wiped:
+def banner(settings: Settings) -> str:
+    """What an administrator of this sandbox says on every page beside that it is one; "" for nothing."""
+    return str(choices.chosen(_BANNER).get(_BANNER, "")) if settings.sandbox == "on" else ""
+
+
+def set_banner(asker: Identity | Actor, words: str, reason: str, *, clock: Clock) -> bool:
+    """Say something on every page of this sandbox, from the commit on; "" takes it back. False: it was said already.
+
+    Raises INVALID for words that are too long or not printable, FORBIDDEN for who does not administer.
+    """
+    said, why = " ".join(words.split()), choices.read_reason(reason)
+    if len(said) > MAX_BANNER or not (said.isprintable() or not said):
+        message = f"The banner has {len(said)} characters, expected at most {MAX_BANNER} printable ones; shorten it."
+        raise refuse(Kind.INVALID, "sandbox-banner-invalid", message, "words")
+
+    def act(actor: Actor) -> bool:
+        if said == choices.chosen(_BANNER).get(_BANNER, ""):
+            return False
+        moment = take(1, clock)
+        choices.put(_BANNER, said or None, moment.at)
+        record(moment, actor, [Entry(Fact.SANDBOX_BANNER_SET, detail={"words": said, "reason": why})])
+        return True
+
+    return as_administrator(asker, act, clock=clock)
+
+
+def what_is_here() -> Wiped:
+    """What a wipe would take now."""
+    return Wiped(Project.objects.count(), File.objects.count(), _guests().count())
+
+
+def last_wipe() -> JournalEntry | None:
+    """The journal's entry of the last wipe."""
+    return JournalEntry.objects.filter(kind=Fact.SANDBOX_WIPED).order_by("-serial").first()
+
+
+def _guests() -> QuerySet[User]:
+    return User.objects.exclude(guest_until=None).filter(is_admin=False)
+
+
+def wipe(asker: Identity | Actor, settings: Settings, reason: str = "", *, clock: Clock) -> Wiped:
     """Remove every project, file, snapshot and guest; other accounts, indexes and the journal stay.
 
     Raises CONFLICT on a server that is no sandbox, FORBIDDEN for anybody but an administrator.
@@ -63,7 +116,8 @@ def wipe(asker: Identity | Actor, settings: Settings, *, clock: Clock) -> Wiped:
     if settings.sandbox != "on":
         message = "This server is no sandbox, so nothing was wiped; PACKHOUSE_SANDBOX=on makes it one."
         raise refuse(Kind.CONFLICT, "sandbox-off", message)
-    wiped, traces = as_administrator(asker, lambda actor: _wipe(actor, clock), clock=clock)
+    why = choices.read_reason(reason)
+    wiped, traces = as_administrator(asker, lambda actor: _wipe(actor, clock, why), clock=clock)
     _forget(settings, traces)
     return wiped
 
@@ -75,14 +129,15 @@ def wipe_by_schedule(stock: Resources) -> None:
     _forget(stock.settings, traces)
 
 
-def _wipe(actor: Actor, clock: Clock) -> tuple[Wiped, _Traces]:
+def _wipe(actor: Actor, clock: Clock, reason: str = "") -> tuple[Wiped, _Traces]:
     indexes = list(Index.objects.order_by("pk").values_list("name", flat=True))
-    guests = User.objects.exclude(guest_until=None).filter(is_admin=False)
+    guests = _guests()
     names = list(Project.objects.order_by("name").values_list("name", flat=True))
     tokens = Token.objects.filter(user__in=guests)
     traces = _Traces(names, list(guests.values_list("pk", flat=True)), list(tokens.values_list("pk", flat=True)))
     wiped = Wiped(len(names), File.objects.count(), len(traces.guests))
-    counts = {"projects": wiped.projects, "files": wiped.files, "guests": wiped.guests}
+    counts: dict[str, Any] = {"projects": wiped.projects, "files": wiped.files, "guests": wiped.guests}
+    counts |= {"reason": reason} if reason else {}
     entries = [*_of_projects(), *_of_guests(guests), Entry(Fact.SANDBOX_WIPED, detail=counts)]
     moment = take(len(entries), clock)
     if indexes:

@@ -29,9 +29,9 @@ from django.utils import timezone
 from packhouse.catalogue.activity.sessions import STARTED, SessionStore
 from packhouse.catalogue.models import User
 from packhouse.config import Settings
-from packhouse.domain.addresses import may_register_uninvited, own_origin, registration_mode
+from packhouse.domain.addresses import own_origin
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import flags, inviting, journal, people
+from packhouse.services import flags, inviting, journal, people, registering
 from packhouse.services.access import account_ended
 from packhouse.services.resources import now
 from packhouse.services.second_factors import is_wanting
@@ -101,7 +101,8 @@ class Adapter(DefaultAccountAdapter):
         stopped = flags.is_on(flags.NO_NEW_USERS) or flags.is_on(flags.READ_ONLY)
         if _ours().sso_only == "on" or (stopped and not _holds_claim(request)):
             return False
-        return registration_mode(_ours()) == "open" or _holds_claim(request) or invitation_of(request) is not None
+        mode = registering.in_force(_ours()).mode
+        return mode == "open" or _holds_claim(request) or invitation_of(request) is not None
 
     def demand_registrable(self, email: str) -> None:
         """Raise ValidationError for an address that may not register in this browser: its domain, or not the invited.
@@ -113,12 +114,23 @@ class Adapter(DefaultAccountAdapter):
         if invitation is not None and invitation.email not in {"", email.lower()}:
             message = "This invitation is for another e-mail address; register with the one it was sent to."
             raise ValidationError(message, code="email-not-invited")
-        if invitation is None and not _holds_claim(request) and not may_register_uninvited(_ours(), email):
-            domains = ", ".join(_ours().registration_domains)
+        registration = registering.in_force(_ours())
+        if invitation is None and not _holds_claim(request) and not registration.admits(email):
+            domains = ", ".join(registration.domains)
             message = (
                 f"Without an invitation, only addresses at {domains} register here; use one, or ask to be invited."
             )
             raise ValidationError(message, code="email-domain")
+
+    def _demand_still_open(self, request: HttpRequest, email: str) -> None:
+        """Ask again in the transaction that makes the account: somebody may have closed the door meanwhile."""
+        try:
+            self.demand_registrable(email)
+        except ValidationError as error:
+            raise refuse(Kind.FORBIDDEN, "registration-closed", str(error.message)) from error
+        if not self.is_open_for_signup(request):
+            message = "Registration was closed on this server a moment ago; ask an administrator for an invitation."
+            raise refuse(Kind.FORBIDDEN, "registration-closed", message)
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """Refuse names that break the grammar, are reserved or taken."""
@@ -151,6 +163,7 @@ class Adapter(DefaultAccountAdapter):
             people.check_username(user.username)
             user.save()
             people.record_creation(journal.Actor(user.pk, user.username, "web"), user, now)
+            self._demand_still_open(request, user.email)  # the counter is ours: who closed the door has committed
             if held is not None:
                 inviting.use(held, user, clock=now)
         request.session.pop(INVITATION, None)

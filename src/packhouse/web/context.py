@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -12,24 +13,34 @@ from django.http import HttpRequest
 
 import packhouse
 from packhouse.config import Settings
-from packhouse.domain.addresses import is_loopback, registration_mode
+from packhouse.domain.addresses import is_loopback
+from packhouse.domain.registration import Registration
+from packhouse.services import registering, wiping
 from packhouse.services.resources import now
-from packhouse.services.wiping import next_wipe
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class House:
     """The server as its pages speak of it; `base_url` has no slash at the end."""
 
     title: str
     base_url: str
-    registration: str
     version: str
-    registration_domains: tuple[str, ...] = ()
+    settings: Settings = field(repr=False)
     sandbox: bool = False
     sso: str = ""  # what single sign-on is called; "" for none
     sso_only: bool = False
     next_wipe: datetime | None = None
+
+    @cached_property
+    def registration(self) -> Registration:
+        """Who may register, read when a page asks."""
+        return registering.in_force(self.settings)
+
+    @cached_property
+    def sandbox_words(self) -> str:
+        """What an administrator of a sandbox says on every page."""
+        return wiping.banner(self.settings)
 
     @property
     def simple_url(self) -> str:
@@ -62,13 +73,12 @@ def house(request: HttpRequest) -> dict[str, House]:
         "house": House(
             title="Packhouse",
             base_url=(values.base_url or f"{request.scheme}://{request.get_host()}{_prefix(request)}").rstrip("/"),
-            registration=registration_mode(values),
             version=packhouse.__version__,
-            registration_domains=values.registration_domains,
+            settings=values,
             sso=values.oidc_name if values.has_single_sign_on else "",
             sso_only=values.sso_only == "on",
             sandbox=values.sandbox == "on",
-            next_wipe=next_wipe(values, now()),
+            next_wipe=wiping.next_wipe(values, now()),
         )
     }
 

@@ -12,9 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from packhouse.domain.addresses import registration_mode
 from packhouse.errors import PackhouseError
-from packhouse.services import guests, inviting, people
+from packhouse.services import guests, inviting, people, registering
 from packhouse.services.inviting import Terms, state_of
 from packhouse.web import resources
 from packhouse.web.administration import ANSWERED, did
@@ -91,8 +90,7 @@ def invitation_list(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "made": made,
-        "mode": registration_mode(stock.settings),
-        "domains": stock.settings.registration_domains,
+        "registration": registering.in_force(stock.settings),
         "invitations": [{"row": row, "state": state_of(row, moment)} for row in inviting.listed(moment)],
     }
     return TemplateResponse(request, "admin/invitations.html", context)

@@ -13,9 +13,8 @@ from django.template.response import TemplateResponse
 from django.utils.module_loading import import_string
 
 from packhouse.catalogue.models import AccountInvitation
-from packhouse.domain.addresses import registration_mode
 from packhouse.errors import Kind, refuse
-from packhouse.services import inviting
+from packhouse.services import inviting, registering
 from packhouse.services.resources import now
 
 INVITATION = "packhouse_invitation"
@@ -24,7 +23,7 @@ INVITATION = "packhouse_invitation"
 
 def invitation_of(request: HttpRequest) -> AccountInvitation | None:
     """The open invitation that this browser holds, unless registration is closed."""
-    if registration_mode(settings.PACKHOUSE) == "closed":
+    if registering.in_force(settings.PACKHOUSE).mode == "closed":
         return None
     return inviting.open_invitation(str(request.session.get(INVITATION, "")), now())
 
@@ -51,6 +50,6 @@ def invitation(request: HttpRequest) -> HttpResponse:
 
 
 def _demand_registration() -> None:
-    if registration_mode(settings.PACKHOUSE) == "closed":
+    if registering.in_force(settings.PACKHOUSE).mode == "closed":
         message = "Registration is closed on this server, also for people who were invited; ask an administrator."
         raise refuse(Kind.FORBIDDEN, "registration-closed", message)

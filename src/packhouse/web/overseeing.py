@@ -21,7 +21,7 @@ from django.template.response import TemplateResponse
 
 from packhouse.catalogue.models import Flag, Membership, Role, User
 from packhouse.errors import Kind, refuse
-from packhouse.services import flags, inquiring, organizations, overseeing, people, sessions, tokens
+from packhouse.services import choices, flags, inquiring, organizations, overseeing, people, sessions, tokens
 from packhouse.services.inquiring import Inquiry
 from packhouse.services.journal import Fact
 from packhouse.web import resources
@@ -52,7 +52,7 @@ class ReasonForm(forms.Form):
 class FlagForm(forms.Form):
     """Why a switch is thrown."""
 
-    reason = forms.CharField(label="Reason", max_length=flags.MAX_REASON, required=False)
+    reason = forms.CharField(label="Reason", max_length=choices.MAX_REASON, required=False)
 
 
 def person_list(request: HttpRequest) -> HttpResponse:

@@ -28,6 +28,7 @@ from packhouse.web import (
     past,
     pictures,
     projects,
+    registration_page,
     simple,
     snapshots_page,
     statistics,
@@ -221,6 +222,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
             ("organizations", overseeing.organization_list, "admin-organizations", ("GET", "HEAD")),
             ("journal", overseeing.journal, "admin-journal", ("GET", "HEAD")),
             ("flags", overseeing.flag_list, "admin-flags", FORM),
+            ("registration", registration_page.registration, "admin-registration", FORM),
+            ("sandbox", registration_page.sandbox, "admin-sandbox", FORM),
         )
     ),
     # what programs read of every index by its name

@@ -3,7 +3,7 @@
 
 from packhouse.catalogue.models.indexes import Index, IndexGrant, IndexRule, Layer, Snapshot
 from packhouse.catalogue.models.invitations import AccountInvitation, SignInLink
-from packhouse.catalogue.models.journal import Counter, Flag, JournalEntry
+from packhouse.catalogue.models.journal import Counter, Flag, JournalEntry, ServerChoice
 from packhouse.catalogue.models.organizations import (
     Membership,
     Organization,
@@ -51,6 +51,7 @@ __all__ = [
     "ProjectStatus",
     "Release",
     "Role",
+    "ServerChoice",
     "SignInLink",
     "Snapshot",
     "Team",

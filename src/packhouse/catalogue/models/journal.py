@@ -25,6 +25,14 @@ class Flag(models.Model):
     since = models.DateTimeField()
 
 
+class ServerChoice(models.Model):
+    """What administrators chose for the whole server (`services.choices`); no row: nothing was chosen."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    value = models.JSONField()
+    since = models.DateTimeField()
+
+
 RESTORED = "server restored"
 """The kind of the entry that a restored backup begins with."""
 WIPED = "sandbox wiped"
