@@ -85,6 +85,29 @@ def test_an_origin_leaves_the_jobs_to_workers_of_which_one_takes_over_when_anoth
     assert second.get("/readyz")[0] == 200
 
 
+PAIRS = 25
+
+
+def test_what_one_server_acknowledged_every_process_of_another_shows(begin: Callable[..., Server]):
+    writer, reader = begin("a", "--role", "origin"), begin("b", "--role", "origin", "--workers", "2")
+    token = writer.make_token(writer.make_user())
+    stale, newest = [], {"Cache-Control": "no-cache"}
+    for number in range(PAIRS):
+        filename, data = make_wheel("pair", f"1.{number}")
+        assert writer.publish(token, filename, data)[0] == 200
+        for server, headers in ((reader, newest), (reader, {}), (reader, {}), (writer, {})):
+            if filename.encode() not in server.get("/simple/pair/", headers)[2]:
+                stale.append((filename, server.url, headers))
+    assert stale == []
+    writer.must("index", "read", "main", "closed")
+    assert [reader.get("/simple/pair/")[0] for _ in range(4)] == [401] * 4
+    administrator = writer.make_token(writer.make_user(admin=True))
+    credentials = {"Authorization": f"Bearer {administrator}"}
+    assert [reader.get("/simple/pair/", credentials)[0] for _ in range(4)] == [200] * 4
+    writer.must("token", "revoke", administrator)
+    assert [reader.get("/simple/pair/", credentials)[0] for _ in range(4)] == [401] * 4
+
+
 def test_a_worker_says_how_it_is_and_nothing_else(begin: Callable[..., Server]):
     worker = begin("worker", "--role", "worker")
     assert worker.get("/healthz")[0] == 200

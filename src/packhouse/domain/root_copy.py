@@ -52,9 +52,15 @@ class RootAnswer(NamedTuple):
     encoding: str | None
 
 
+def wants_newest(headers: Mapping[str, str]) -> bool:
+    """Whether a request (header names in lower case) asks for what is there now, and not for what was a moment ago."""
+    asked = headers.get("cache-control")
+    return asked is not None and "no-cache" in asked.lower()
+
+
 def may_lag(projects: int, headers: Mapping[str, str]) -> bool:
-    """Whether a request (header names in lower case) may get a copy that is a little old, of so many projects."""
-    return projects > ALWAYS_CURRENT and "no-cache" not in headers.get("cache-control", "").lower()
+    """Whether a request may get a copy that is a little old, of so many projects."""
+    return projects > ALWAYS_CURRENT and not wants_newest(headers)
 
 
 def answer_root(

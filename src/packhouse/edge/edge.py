@@ -152,3 +152,5 @@ class Edge:
     def stop(self) -> None:
         """See `server.Application.stop`."""
         self._bridge.stop()
+        if self._reading is not None:
+            self._reading.stop()

@@ -19,7 +19,7 @@ from packhouse.domain.headers import DEFAULT_RULES, CacheRules
 from packhouse.domain.negotiation import IDENTITY, Representation, choose_encoding, choose_representation
 from packhouse.domain.offers import answer_file
 from packhouse.domain.page import Page, Ready, answer_page
-from packhouse.domain.root_copy import LAG, RootCopy, answer_root, may_lag
+from packhouse.domain.root_copy import LAG, RootCopy, answer_root, may_lag, wants_newest
 from packhouse.edge.files import SMALL, Blobs, KeptFile, asks_for_all, damaged, file_reply
 from packhouse.edge.http import FileRange, Reply, Request
 from packhouse.edge.learning import Allowed, FileWatch, PageWatch, Unknown, right_of, until
@@ -111,9 +111,7 @@ class Reading:
         _, entry, value, reply = found
         with self._lock:
             try:
-                if self._reader.moved():
-                    self._tick += 1
-                    self._access = None
+                self._look_for_commits(request)
             except PackhouseError:
                 return None
             if entry.tick != self._tick or entry.value is not value:
@@ -128,12 +126,19 @@ class Reading:
             return None
         with self._lock:
             try:
-                if self._reader.moved():
-                    self._tick += 1
-                    self._access = None
+                self._look_for_commits(request)
                 return self._hot_page(request) or self._look(request)
             except PackhouseError:  # the page table can't be read: the origin will say it in its own way
                 return None
+
+    def _look_for_commits(self, request: Request) -> None:
+        if self._reader.moved(ask=wants_newest(request.headers)):
+            self._tick += 1
+            self._access = None
+
+    def stop(self) -> None:
+        """Answer nothing more."""
+        self._reader.leave()
 
     def _look(self, request: Request) -> Reply | Miss | None:
         target = target_of(request.path)

@@ -24,6 +24,7 @@ from packhouse.domain.moments import AsOf, read_moment
 from packhouse.domain.permissions import Identity
 from packhouse.errors import Kind, refuse
 from packhouse.services.failures import as_refusals
+from packhouse.services.hearing import wait_after_commit
 from packhouse.storage.marks import EVERYTHING, Marks, names_of
 
 Clock = Callable[[], datetime]
@@ -201,6 +202,7 @@ _LOCK_COUNTER = "SELECT value, at FROM catalogue_counter WHERE name = 'serial' F
 
 def take(count: int, clock: Clock) -> Moment:
     """Lock the counter and take `count` serials; what carries a serial is written after this, then commit."""
+    wait_after_commit()
     value, stored = fetch_one(_READ_COUNTER if connection.vendor == "sqlite" else _LOCK_COUNTER)
     at = clock() if stored is None else max(clock(), moment_out(stored) + timedelta(microseconds=1))
     run("UPDATE catalogue_counter SET value = %s, at = %s WHERE name = 'serial'", value + count, moment_in(at))
@@ -274,6 +276,7 @@ def record(moment: Moment, actor: Actor, entries: list[Entry]) -> None:
 
 def bump_access() -> None:
     """Move the access generation: whatever an edge remembers about credentials is void from this commit on."""
+    wait_after_commit()
     counter = Counter.objects.select_for_update(no_key=True).get(name="access")
     counter.value += 1
     counter.save(update_fields=["value"])

@@ -17,8 +17,7 @@ from packhouse.storage.sqlite import connect_read_only, library
 from packhouse.storage.wal_index import HEADER, open_header
 
 # How a commit is noticed: by the WAL index, which SQLite's processes share in memory, or else by `PRAGMA data_version`;
-# PostgreSQL has no such thing that is there as soon as the commit is, so the counters are read
-# (`storage.pages_postgresql`).
+# on PostgreSQL by listening for it (`storage.commits`), or by reading the counters.
 MARK = "serial, modified, etag, audience"
 COLUMNS = "serial, modified, etag, audience, valid_until, body, gzip, zstd, br"
 MMAP_SIZE = 256 * 1024 * 1024
@@ -35,8 +34,11 @@ RootState = tuple[int, str]
 class PageReader(Protocol):
     """What the edge asks of the page table."""
 
-    def moved(self) -> bool:
-        """Whether anything was committed since the last call; True at the first one."""
+    def moved(self, *, ask: bool = False) -> bool:
+        """Whether anything was committed since the last call; True at the first one.
+
+        `ask`: whatever is known without the database is not enough.
+        """
 
     def page(self, index: str, project: str, kind: str) -> Page | None:
         """The stored page, or None: ask the origin. `project` is normalized, "" for the root page."""
@@ -53,6 +55,9 @@ class PageReader(Protocol):
     def access_generation(self) -> int:
         """The number that moves whenever somebody's right to read may have changed."""
 
+    def leave(self) -> None:
+        """Have nobody who commits wait for this process any more; may be called from any thread."""
+
     def close(self) -> None:
         """Give the connection back."""
 
@@ -63,9 +68,13 @@ _OF_PAGE = "FROM catalogue_page WHERE index_name = ? AND project = ? AND kind = 
 def open_pages(settings: Settings) -> PageReader:
     """A new reader for the catalogue of these settings; raises PackhouseError (UNAVAILABLE) when there is none."""
     if settings.on_postgresql:
+        from packhouse.storage.commits import Commits
         from packhouse.storage.pages_postgresql import PostgresqlPages
 
-        return PostgresqlPages(str(settings.database))
+        commits = Commits(str(settings.database))
+        reader = PostgresqlPages(str(settings.database), commits)
+        commits.start()
+        return reader
     return SqlitePages(settings.catalogue_file)
 
 
@@ -84,7 +93,7 @@ class SqlitePages:
         self._cursor: Any = self._connection.cursor()
         self._version: Any = None
 
-    def moved(self) -> bool:
+    def moved(self, *, ask: bool = False) -> bool:
         """See `PageReader.moved`."""
         if self._header is not None:
             header = self._header[:HEADER]
@@ -124,6 +133,9 @@ class SqlitePages:
         """See `PageReader.access_generation`."""
         row = self._row("SELECT value FROM catalogue_counter WHERE name = 'access'")
         return 0 if row is None else int(row[0])
+
+    def leave(self) -> None:
+        """See `PageReader.leave`: nobody does."""
 
     def close(self) -> None:
         """See `PageReader.close`."""

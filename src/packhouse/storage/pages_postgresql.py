@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 
 from packhouse.domain.page import Page
+from packhouse.storage.commits import COUNTERS, Commits
 from packhouse.storage.pages import COLUMNS, MARK, Mark, RootState, unreadable
 
 _OF_PAGE = "FROM catalogue_page WHERE index_name = %s AND project = %s AND kind = %s"
-_COUNTERS = "SELECT value FROM catalogue_counter WHERE name IN ('serial', 'access') ORDER BY name"
 CONNECT_TIMEOUT = 5
 """Seconds to wait for the server."""
 
@@ -19,9 +19,11 @@ CONNECT_TIMEOUT = 5
 class PostgresqlPages:
     """Reads the pages in the schema `catalogue`; a connection that was lost is opened again, once for each read."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, commits: Commits | None = None) -> None:
+        """`commits` knows the counters mostly without asking; it is stopped with this reader."""
         self._url = url
-        self._state: list[Any] | None = None
+        self._commits = commits
+        self._state: int | None = None
         try:
             self._connection = self._connect()
         except psycopg.Error as error:
@@ -31,9 +33,11 @@ class PostgresqlPages:
         options = "-c search_path=catalogue,public -c default_transaction_read_only=on -c statement_timeout=5000"
         return psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT, options=options)
 
-    def moved(self) -> bool:
+    def moved(self, *, ask: bool = False) -> bool:
         """See `PageReader.moved`: every commit that changes a page or a right moves one of the counters."""
-        state = self._rows(_COUNTERS)
+        state = None if ask or self._commits is None else self._commits.known()
+        if state is None:
+            state = int(self._rows(COUNTERS)[0][0])
         changed = state != self._state
         self._state = state
         return changed
@@ -63,8 +67,14 @@ class PostgresqlPages:
         rows = self._rows("SELECT value FROM catalogue_counter WHERE name = 'access'")
         return int(rows[0][0]) if rows else 0
 
+    def leave(self) -> None:
+        """See `PageReader.leave`."""
+        if self._commits is not None:
+            self._commits.stop()
+
     def close(self) -> None:
         """See `PageReader.close`."""
+        self.leave()
         self._connection.close()
 
     def _rows(self, statement: str, *values: str) -> list[Any]:

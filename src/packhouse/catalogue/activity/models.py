@@ -42,6 +42,17 @@ class JobRun(models.Model):
     at = models.DateTimeField()
 
 
+class Listener(models.Model):
+    """A process that knows the counters of PostgreSQL without asking at each request: their sum as it read it last.
+
+    Written and read by plain statements (`storage.commits`, `services.hearing`).
+    """
+
+    name = models.CharField(max_length=64, primary_key=True)
+    seen = models.BigIntegerField()
+    at = models.DateTimeField()
+
+
 class Session(AbstractBaseSession):
     """A browser session. `session_key` is the sha256 (base64) of the cookie, so that a copy of the database opens none.
 
