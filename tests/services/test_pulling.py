@@ -24,7 +24,7 @@ from tests.infra.pulling import committed, main, resources
 from tests.infra.upstreams import HTML, JSON, UpFile, Upstream, cut_after, redirect, sends, status, upstream
 
 from packhouse.errors import Kind, PackhouseError
-from packhouse.services.pulling import Breaker
+from packhouse.services.doors import Breaker
 from packhouse.storage.local_blobs import LocalBlobs
 
 if TYPE_CHECKING:
@@ -444,7 +444,7 @@ def test_hostile_237_of_two_upstreams_the_first_that_has_a_name_answers_alone(
 
 
 def test_hostile_240_a_hundred_thousand_unknown_names_take_bounded_memory():
-    from packhouse.services.pulling import Unknown
+    from packhouse.services.doors import Unknown
 
     unknown = Unknown(1000)
     for number in range(100_000):
@@ -458,7 +458,8 @@ def test_hostile_240_a_hundred_thousand_unknown_names_take_bounded_memory():
 def test_hostile_240_one_client_asks_for_so_many_unknown_names_a_minute(
     main: Index, resources: Resources, source: Upstream, clock: TickingClock
 ):
-    from packhouse.services.pulling import Misses, pull
+    from packhouse.services.doors import Misses
+    from packhouse.services.pulling import pull
 
     resources.doors.misses = Misses(3)
     for number in range(3):

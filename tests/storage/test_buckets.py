@@ -124,3 +124,16 @@ def test_what_is_set_aside_is_kept_for_a_look(bucket: str, tmp_path: Path, s3: B
 
     assert bytes(get(blobs.bucket.store, f"damaged/{sha256}").bytes()) == DATA
     assert s3.process.poll() is None
+
+
+def test_parts_of_a_file_that_is_still_coming_are_passed_on_and_swept(bucket: str, tmp_path: Path):
+    blobs, sha256, giver = BucketBlobs(Bucket(bucket), tmp_path), "ab" * 32, "cd" * 16
+    for number, data in enumerate((b"one", b"two", b"three")):
+        blobs.put_part(sha256, giver, number, data)
+    assert [blobs.read_part(sha256, giver, number) for number in range(4)] == [b"one", b"two", b"three", None]
+    assert list(blobs.kept()) == []
+    blobs.delete_parts(sha256, giver, 2)
+    assert [blobs.read_part(sha256, giver, number) for number in range(3)] == [None, None, b"three"]
+    assert blobs.sweep_parts(before=0.0) == 0
+    assert blobs.sweep_parts(before=9e9) == 1
+    assert blobs.read_part(sha256, giver, 2) is None

@@ -272,6 +272,7 @@ def standard(resources: Resources) -> Worker:
         downloads,
         guests,
         journal,
+        leases,
         maintenance,
         search,
         totals,
@@ -280,6 +281,7 @@ def standard(resources: Resources) -> Worker:
 
     jobs: tuple[Job, ...] = (
         Job("what is kept of upstreams", "*/5 * * * *", budget.keep_within),
+        Job("leases of those who died", "*/10 * * * *", lambda _stock: leases.sweep()),
         Job("what has run out", "7 * * * *", lambda stock: maintenance.forget(stock.clock)),
         Job("reminders of guests", "23 * * * *", lambda stock: guests.remind(stock.clock)),
         Job("totals of a large server", "4,34 * * * *", lambda _stock: totals.count_again()),

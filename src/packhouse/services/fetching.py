@@ -2,8 +2,9 @@
 """Fetching the files of upstreams: once for all who wait, in whatever process, and never a byte more than is right.
 
 A file is fetched into a partial one beside the blobs, under a lock: whoever holds it fills it, the others of this and
-other processes read what is there. When the one that fills it dies, another goes on from where it was. Nobody waits
-for a slow client: the fetch is a thread of its own.
+other processes read what is there. Where several servers share a database, the one with the lease asks the upstream,
+and the others fill theirs with what it passes on (`sharing`). When the one that fetches dies, another goes on from
+where it was. Nobody waits for a slow client: the fetch is a thread of its own.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ from django.db import connections
 
 from packhouse.catalogue.models import Upstream, UpstreamFile
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import budget, observing
+from packhouse.services import budget, leases, observing
+from packhouse.services.doors import Door
 from packhouse.services.journal import write
-from packhouse.services.pulling import OFFLINE, Door, is_at, upstream_error
+from packhouse.services.leases import Lease
+from packhouse.services.pulling import OFFLINE, is_at, tell_failure, upstream_error
+from packhouse.services.sharing import Copying, Sharing
+from packhouse.storage.blobs import BucketBlobs
 from packhouse.storage.growing import Growing
 from packhouse.upstream.errors import UnreachableError, UnusableError
-from packhouse.upstream.files import Coming, open_file, read_small, size_of
+from packhouse.upstream.files import Coming, open_file
 
 if TYPE_CHECKING:
     from packhouse.services.resources import Resources
@@ -38,9 +43,6 @@ _log = logging.getLogger(__name__)
 
 SMALL = 1024 * 1024
 """Bytes up to which a file is whole, and known to be right, before the first byte of it goes out."""
-METADATA = 10 * 1024 * 1024
-"""Bytes that core metadata may have."""
-METADATA_SECONDS = 20.0
 POLL = 0.02
 ATTEMPTS = 4
 """Times a fetch is begun or gone on with after the connection broke off."""
@@ -100,8 +102,7 @@ def _run(resources: Resources, door: Door, wanted: Wanted, growing: Growing) -> 
         error = failure
     except (UnreachableError, UnusableError) as failure:
         _log.warning("upstream %s: %s: %s", wanted.upstream.name, wanted.filename, failure)
-        retry = getattr(failure, "retry_after", None)
-        error = upstream_error(wanted.upstream, repr(wanted.filename), str(failure), retry)
+        error = _told(wanted, failure)
     except Exception as failure:  # noqa: BLE001 - those who wait must hear of it
         _log.exception("fetching %s failed", wanted.filename)
         error = upstream_error(wanted.upstream, repr(wanted.filename), type(failure).__name__)
@@ -122,16 +123,60 @@ def _of_disk(failure: OSError) -> PackhouseError:
 def _hold_and_fill(resources: Resources, door: Door, wanted: Wanted, growing: Growing) -> None:
     path = growing.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    while resources.blobs.stat(wanted.sha256) is None:
+    while resources.blobs.near.stat(wanted.sha256) is None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if _is_locked(descriptor, path):
-                Filling(resources, door, wanted, growing, descriptor).fill()
+                if resources.blobs.stat(wanted.sha256) is None:
+                    _fill_or_copy(resources, door, wanted, growing, descriptor)
+                    return
+                _remove(path)
                 return
             _follow(resources, wanted, growing, descriptor)
         finally:
             os.close(descriptor)
-    growing.begin(resources.blobs.stat(wanted.sha256) or 0)
+
+
+def _fill_or_copy(resources: Resources, door: Door, wanted: Wanted, growing: Growing, descriptor: int) -> None:
+    """Fetch, unless another server on the same database does; then take what it passes on."""
+    key = f"file/{wanted.sha256}"
+    lease = leases.take(key)
+    connections.close_all()  # a thread that fetches for minutes has no use for them
+    if lease is None:
+        copying = Copying(resources.blobs, growing, descriptor, lambda *note: _keep_note(growing.path, *note))
+        try:
+            lease = copying.run(key)
+        except Exception as failure:
+            if not (
+                isinstance(failure, PackhouseError) and failure.kind is Kind.UPSTREAM
+            ):  # then it may be gone on with
+                _remove(growing.path)
+            raise
+        if lease is None:
+            _remove(growing.path)
+            return
+    with lease:
+        if lease.is_shared and resources.blobs.stat(wanted.sha256) is not None:  # it came a moment ago
+            _remove(growing.path)
+            return
+        _fill(resources, door, wanted, growing, descriptor, lease)
+
+
+def _fill(resources: Resources, door: Door, wanted: Wanted, growing: Growing, descriptor: int, lease: Lease) -> None:
+    sharing = Sharing(resources.blobs, growing, lease, _note)
+    try:
+        with sharing:
+            Filling(resources, door, wanted, growing, descriptor).fill()
+    except (UnreachableError, UnusableError) as failure:
+        tell_failure(lease, _told(wanted, failure))
+        raise
+    finally:
+        sharing.forget()
+
+
+def _told(wanted: Wanted, failure: UnreachableError | UnusableError) -> PackhouseError:
+    """What those who wait are told."""
+    return upstream_error(wanted.upstream, repr(wanted.filename), str(failure), getattr(failure, "retry_after", None))
 
 
 def _is_locked(descriptor: int, path: Path) -> bool:
@@ -161,6 +206,15 @@ def _note(path: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _keep_note(path: Path, size: int, validator: str) -> None:
+    _note_path(path).write_text(json.dumps({"size": size, "validator": validator}), encoding="utf-8")
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _note_path(path).unlink(missing_ok=True)
 
 
 class Filling:
@@ -193,7 +247,7 @@ class Filling:
         except UnreachableError:
             raise
         except BaseException:
-            self._remove()
+            _remove(self._growing.path)
             raise
 
     def _come_at_last(self) -> None:
@@ -246,8 +300,7 @@ class Filling:
         return said if said is not None else here
 
     def _tell(self, coming: Coming, size: int) -> None:
-        note = json.dumps({"size": size, "validator": coming.validator})
-        _note_path(self._growing.path).write_text(note, encoding="utf-8")
+        _keep_note(self._growing.path, size, coming.validator)
         if not self._growing.begun.is_set():
             self._growing.begin(size)
 
@@ -270,12 +323,8 @@ class Filling:
         self._growing.size = self._size
         self._resources.blobs.adopt(self._growing.path, digest)
         mark_kept(self._resources, self._wanted.sha256, self._size)
-        self._remove()
+        _remove(self._growing.path)
         budget.keep_within(self._resources)
-
-    def _remove(self) -> None:
-        self._growing.path.unlink(missing_ok=True)
-        _note_path(self._growing.path).unlink(missing_ok=True)
 
 
 def mark_kept(resources: Resources, sha256: str, size: int) -> None:
@@ -286,44 +335,10 @@ def mark_kept(resources: Resources, sha256: str, size: int) -> None:
         UpstreamFile.objects.filter(sha256=sha256).update(kept=True, kept_at=now, size=size, wait_until=0)
 
 
-def fetch_metadata(resources: Resources, upstream: Upstream, file: UpstreamFile) -> None:
-    """See to it that the core metadata of a file is here.
-
-    Raises PackhouseError (UPSTREAM) when it does not come; one whose digest is wrong is never offered again.
-    """
-    if resources.blobs.stat(file.metadata_sha256) is not None:
-        return
-    if upstream.mode == OFFLINE:
-        raise upstream_error(upstream, f"'{file.filename}.metadata'", "it is set to offline")
-    door = resources.doors.to(upstream, resources.settings.outbound_allow)
-    try:
-        data = read_small(door.asker, f"{file.url}.metadata", METADATA, METADATA_SECONDS)
-    except (UnreachableError, UnusableError) as error:
-        raise upstream_error(upstream, f"'{file.filename}.metadata'", str(error)) from error
-    if hashlib.sha256(data).hexdigest() != file.metadata_sha256:
-        observing.metadata_is_wrong(resources, file)
-        raise upstream_error(upstream, f"'{file.filename}.metadata'", "its digest is not the one the page says")
-    resources.blobs.put(data)
-    with write():
-        UpstreamFile.objects.filter(pk=file.pk).update(metadata_kept=True)
-
-
-def learn_size(resources: Resources, upstream: Upstream, file: UpstreamFile) -> int:
-    """The size of a file nobody said it of, asked by HEAD (decisions 22). Raises PackhouseError (UPSTREAM)."""
-    door = resources.doors.to(upstream, resources.settings.outbound_allow)
-    try:
-        size = size_of(door.asker, file.url)
-    except (UnreachableError, UnusableError) as error:
-        raise upstream_error(upstream, repr(file.filename), str(error)) from error
-    if size is None:
-        raise upstream_error(upstream, repr(file.filename), "it says no size")
-    with write():
-        UpstreamFile.objects.filter(pk=file.pk).update(size=size)
-    return size
-
-
 def sweep(resources: Resources, older_than: float = 3600.0) -> int:
-    """Remove what was begun and not gone on with for so many seconds; how many files that were."""
+    """Remove what was begun and not gone on with for so many seconds, parts in the bucket too; how many files."""
+    if isinstance(resources.blobs, BucketBlobs):
+        resources.blobs.sweep_parts(time.time() - older_than)
     folder = resources.settings.blobs_folder / "pulling"
     limit, removed = time.time() - older_than, 0
     for path in folder.iterdir() if folder.is_dir() else ():

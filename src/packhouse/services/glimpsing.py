@@ -23,9 +23,9 @@ from packhouse.domain.archive_limits import BadArchive
 from packhouse.domain.glimpses import core_metadata_of
 from packhouse.domain.versions import sort_key
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import fetching, observing
+from packhouse.services import fetching, file_facts, observing
 from packhouse.services.journal import write
-from packhouse.services.pulling import OFFLINE, goes_out, locked, upstream_error
+from packhouse.services.pulling import OFFLINE, goes_out, once_for_all, upstream_error
 from packhouse.upstream.errors import UnreachableError, UnusableError
 from packhouse.upstream.parts import NoPartsError, RemoteFile
 
@@ -91,16 +91,18 @@ def fill_now(resources: Resources, file: UpstreamFile) -> None:
 
     Raises PackhouseError (UPSTREAM, FULL) when the upstream does not answer. Whether any were found, the row says.
     """
-    upstream = file.project.upstream
-    key = hashlib.sha256(f"metadata/{file.pk}".encode()).hexdigest()[:32]
-    with locked(resources.settings.data / "cache" / "asking" / key):
+
+    def is_needed() -> bool:
         file.refresh_from_db()
-        if file.metadata_tried or file.metadata_sha256 or not goes_out(file.project.name):
-            return
+        return not (file.metadata_tried or file.metadata_sha256) and goes_out(file.project.name)
+
+    def fill() -> None:
         try:
             _fill(resources, file, whole=True)
         except (UnreachableError, UnusableError) as error:
-            raise upstream_error(upstream, f"'{file.filename}.metadata'", str(error)) from error
+            raise upstream_error(file.project.upstream, f"'{file.filename}.metadata'", str(error)) from error
+
+    once_for_all(resources, f"glimpse/{file.pk}", is_needed, fill, WHOLE_SECONDS)
 
 
 def fill_again(resources: Resources, file: UpstreamFile) -> None:
@@ -157,7 +159,7 @@ def _read(resources: Resources, file: UpstreamFile, *, whole: bool) -> tuple[byt
     door = resources.doors.to(upstream, resources.settings.outbound_allow)
     if door.whole_only <= time.monotonic() or whole:
         try:
-            size = file.size if file.size is not None else fetching.learn_size(resources, upstream, file)
+            size = file.size if file.size is not None else file_facts.learn_size(resources, upstream, file)
             remote = RemoteFile(door.asker, file.url, size)
             return core_metadata_of(remote, size, file.project.name, file.version), False
         except NoPartsError:

@@ -15,7 +15,7 @@ from packhouse.domain.moments import AsOf
 from packhouse.domain.pulled import parts_of
 from packhouse.domain.serving import Subject
 from packhouse.errors import PackhouseError
-from packhouse.services import fetching, glimpsing, pulling
+from packhouse.services import fetching, file_facts, glimpsing, pulling
 
 if TYPE_CHECKING:
     from packhouse.services.resources import Resources
@@ -70,7 +70,7 @@ def refresh(resources: Resources, index_name: str, filename: str) -> None:
 
 def size_of(resources: Resources, source: Source) -> int:
     """The size of a file that is not here, as its upstream says by HEAD: no byte of it is fetched."""
-    return fetching.learn_size(resources, source.upstream, source.file)
+    return file_facts.learn_size(resources, source.upstream, source.file)
 
 
 def look_for_metadata(resources: Resources, source: Source) -> None:
@@ -93,7 +93,7 @@ def bring(resources: Resources, source: Source, *, metadata: bool = False) -> Gr
         glimpsing.fill_again(resources, file)
         return None
     if metadata:
-        fetching.fetch_metadata(resources, source.upstream, file)
+        file_facts.fetch_metadata(resources, source.upstream, file)
         return None
     wanted = fetching.Wanted(source.upstream, file.url, file.filename, file.sha256, file.size)
     return fetching.fetch(resources, wanted)

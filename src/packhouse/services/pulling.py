@@ -2,7 +2,8 @@
 """Pulling through: asking the upstreams of an index for a project's page when somebody asks us for it.
 
 A name that is ours, was ours or is reserved never goes out. Of those who ask for the same page at once one asks, in
-whatever process. What fails is remembered for a while, so that a dead upstream costs nobody more than it must.
+whatever process of whatever server; what it hears, that there is no such name too, it tells the others. What fails is
+remembered for a while, so that a dead upstream costs nobody more than it must.
 """
 
 from __future__ import annotations
@@ -11,25 +12,20 @@ import fcntl
 import hashlib
 import logging
 import os
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packhouse.catalogue.composition import owning_layer, upstreams_below
 from packhouse.catalogue.models import Index, Upstream, UpstreamProject
 from packhouse.catalogue.pulled import is_ours
-from packhouse.domain.destinations import read_networks
-from packhouse.domain.reach import Reach
 from packhouse.errors import Fault, Kind, PackhouseError
-from packhouse.services import observing
+from packhouse.services import leases, observing
+from packhouse.services.doors import MOST_MISSES, TOLD_SECONDS, Door
 from packhouse.services.journal import Clock
-from packhouse.services.upstreams import is_reserved, reach_of, reserved_names
-from packhouse.upstream.asking import Asker
+from packhouse.services.upstreams import is_reserved, reserved_names
 from packhouse.upstream.errors import UnreachableError, UnusableError
 from packhouse.upstream.pages import SECONDS, STALE_SECONDS, FoundPage, NoPage, PageAnswer, fetch_page
 
@@ -38,148 +34,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MOST_UNKNOWN = 20_000
-"""Names remembered that an upstream does not have; those asked for least lately go first."""
-MOST_MISSES = 600
-"""Names nobody has that one client may make us ask an upstream for in a minute (hostile-240)."""
 LONGEST_PRETENCE = 1.0
 """Seconds at most by which the 404 for a private name is held back, so that it looks like any other."""
-RETRY = 5.0
-"""Seconds after a failure in which a project is not asked for again; doubled with each further one."""
-LONGEST_RETRY = 60.0
-TRIPS = 3
-"""Failures in a row, of whatever projects, after which only one request at a time is let through to an upstream."""
-AT_ONCE = 24
-"""Pages asked for at once: some of the origin's threads are always left for what is here."""
+LONGEST_TOLD = 60.0
+"""Seconds at most for which other servers are told that an upstream does not have a name."""
 OFFLINE = "offline"
 STRICT = "strict"
-
-
-class Unknown:
-    """Names an upstream does not have, each until a moment (unix seconds); bounded. For any number of threads."""
-
-    def __init__(self, most: int = MOST_UNKNOWN) -> None:
-        self._most = most
-        self._until: OrderedDict[tuple[str, str], float] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def keep(self, key: tuple[str, str], until: float) -> None:
-        """Remember."""
-        with self._lock:
-            self._until[key] = until
-            self._until.move_to_end(key)
-            while len(self._until) > self._most:
-                self._until.popitem(last=False)
-
-    def until(self, key: tuple[str, str], now: float) -> float | None:
-        """Until when it is known; None when it is not."""
-        with self._lock:
-            until = self._until.get(key)
-            if until is not None and until <= now:
-                del self._until[key]
-                return None
-            return until
-
-    def __len__(self) -> int:
-        return len(self._until)
-
-
-class Misses:
-    """How many names nobody has each client made us ask for in this minute; bounded. For any number of threads."""
-
-    def __init__(self, most: int = MOST_MISSES) -> None:
-        self._most = most
-        self._minute = 0
-        self._counts: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def are_too_many(self, client: str, now: float) -> bool:
-        """Whether a client has made us ask in vain often enough."""
-        with self._lock:
-            return self._minute == int(now // 60) and self._counts.get(client, 0) >= self._most
-
-    def add(self, client: str, now: float) -> None:
-        """An upstream was asked in vain for a client."""
-        with self._lock:
-            if self._minute != int(now // 60) or len(self._counts) > MOST_UNKNOWN:
-                self._minute, self._counts = int(now // 60), {}
-            self._counts[client] = self._counts.get(client, 0) + 1
-
-
-class Breaker:
-    """What an upstream did lately: after failures in a row it is left alone for a while, then tried by one."""
-
-    def __init__(self) -> None:
-        self._failures = 0
-        self._until = 0.0
-        self._lock = threading.Lock()
-
-    def is_open(self, now: float) -> bool:
-        """Whether it is to be left alone now (unix seconds); of those who ask after the wait one is let through."""
-        with self._lock:
-            if now >= self._until and self._failures >= TRIPS:
-                self._until = now + RETRY
-                return False
-            return now < self._until
-
-    def worked(self) -> None:
-        """It answered, whatever it said."""
-        with self._lock:
-            self._failures, self._until = 0, 0.0
-
-    def failed(self, now: float, retry_after: int | None) -> None:
-        """It did not answer, or said that it can't; it may have said for how long."""
-        with self._lock:
-            self._failures += 1
-            wait = min(LONGEST_RETRY, RETRY * 2 ** min(self._failures - TRIPS, 5)) if self._failures >= TRIPS else 0.0
-            self._until = max(self._until, now + max(wait, retry_after or 0))
-
-
-@dataclass(slots=True)
-class Door:
-    """The way to one upstream, from this process."""
-
-    asker: Asker
-    breaker: Breaker = field(default_factory=Breaker)
-    whole_only: float = 0.0
-    """Until when (on the monotonic clock) it is taken to have no ranges."""
-    latency: float = 0.0
-    """Seconds it last took to say that it does not have a name."""
-    room: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))
-
-
-class Doors:
-    """The ways to all upstreams, from this process; made when first used, made anew when an address changes."""
-
-    def __init__(self) -> None:
-        self._doors: dict[str, Door] = {}
-        self._lock = threading.Lock()
-        self.unknown = Unknown()
-        self.misses = Misses()
-
-    def to(self, upstream: Upstream, allowed: tuple[str, ...]) -> Door:
-        """The way to an upstream; `allowed` are private networks that its links may lead to."""
-        reach = reach_of(upstream)
-        with self._lock:
-            door = self._doors.get(upstream.name)
-            if door is None or door.asker.reach != reach:
-                door = self._doors[upstream.name] = Door(self._asker(reach, allowed))
-            return door
-
-    def _asker(self, reach: Reach, allowed: tuple[str, ...]) -> Asker:
-        return Asker(reach, allowed=read_networks(allowed))
-
-    def latency_of(self, upstream: str) -> float:
-        """Seconds it last took an upstream to say that it does not have a name."""
-        door = self._doors.get(upstream)
-        return 0.0 if door is None else door.latency
-
-    def close(self) -> None:
-        """End all connections."""
-        with self._lock:
-            for door in self._doors.values():
-                door.asker.close()
-            self._doors.clear()
 
 
 def goes_out(name: str) -> bool:
@@ -235,10 +95,60 @@ def _pull_from(resources: Resources, upstream: Upstream, name: str) -> bool:
     """Ask one upstream unless that is not needed; whether it has the project."""
     if not _is_due(resources, upstream, name):
         return _has(upstream, name)
-    with _alone(resources, upstream, name):
+    with _alone(resources, f"{upstream.name}/{name}"):
         if _is_due(resources, upstream, name):
-            _ask(resources, upstream, name)
+            _ask_for_all(resources, upstream, name)
     return _has(upstream, name)
+
+
+def _ask_for_all(resources: Resources, upstream: Upstream, name: str) -> None:
+    """Ask, or wait until another server on the same database has asked; it holds no row meanwhile that anybody needs.
+
+    Raises as `_ask` does.
+    """
+    key = f"page/{_short(f'{upstream.pk}/{name}')}"
+    turn = leases.turn(key, lambda: _is_due(resources, upstream, name), SECONDS + leases.SECONDS)
+    if isinstance(turn, leases.Told):
+        _hear(resources, upstream, name, turn.said)
+    elif turn is not None:
+        with turn:
+            if not turn.is_shared or _is_due(resources, upstream, name):  # another may have asked a moment ago
+                _ask_and_tell(resources, upstream, name, turn)
+
+
+def _hear(resources: Resources, upstream: Upstream, name: str, said: dict[str, Any]) -> None:
+    """Take another server's word for what an upstream said just now."""
+    if "failed" in said:
+        raise heard(said)
+    resources.doors.unknown.keep((upstream.name, name), float(said.get("absent", 0.0)))
+
+
+def _ask_and_tell(resources: Resources, upstream: Upstream, name: str, turn: leases.Lease) -> None:
+    try:
+        _ask(resources, upstream, name)
+    except PackhouseError as error:
+        tell_failure(turn, error)
+        raise
+    now = resources.clock().timestamp()
+    until = resources.doors.unknown.until((upstream.name, name), now)
+    if until is not None:
+        turn.tell(min(LONGEST_TOLD, until - now), absent=until, lasts=True)
+
+
+def tell_failure(turn: leases.Lease, error: PackhouseError) -> None:
+    """Tell those who wait at other servers that an upstream failed; what failed here alone they find out themselves."""
+    if error.kind is Kind.UPSTREAM:
+        turn.tell(TOLD_SECONDS, failed=error.message, retry=error.retry_after)
+
+
+def heard(said: dict[str, Any]) -> PackhouseError:
+    """The failure of an upstream that another server told of."""
+    return PackhouseError(Kind.UPSTREAM, Fault("upstream-failed", str(said["failed"])), retry_after=said.get("retry"))
+
+
+def _short(text: str) -> str:
+    """A name for something of whatever length."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _has(upstream: Upstream, name: str) -> bool:
@@ -256,12 +166,46 @@ def _is_due(resources: Resources, upstream: Upstream, name: str) -> bool:
 
 
 @contextmanager
-def _alone(resources: Resources, upstream: Upstream, name: str) -> Iterator[None]:
-    """One at a time asks an upstream for a project, of all processes of this server."""
-    key = hashlib.sha256(f"{upstream.name}/{name}".encode()).hexdigest()[:32]
-    folder = resources.settings.data / "cache" / "asking"
-    with locked(folder / key):
+def _alone(resources: Resources, key: str) -> Iterator[None]:
+    """One at a time, of all processes of this server."""
+    with locked(resources.settings.data / "cache" / "asking" / _short(key)):
         yield
+
+
+def once_for_all(
+    resources: Resources, key: str, is_needed: Callable[[], bool], act: Callable[[], None], seconds: float
+) -> None:
+    """Do what takes at most so many seconds, if it is needed; of all who ask, at whatever server, one does it.
+
+    Raises what `act` raises; those who waited for what an upstream did not give hear the same.
+    """
+    begun = time.monotonic()
+    with _alone(resources, key):
+        if not is_needed():
+            return
+        resources.doors.failures.demand_none(key, begun)
+        try:
+            _once_on_this_database(key, is_needed, act, seconds)
+        except PackhouseError as error:
+            if error.kind is Kind.UPSTREAM:
+                resources.doors.failures.keep(key, error)
+            raise
+
+
+def _once_on_this_database(key: str, is_needed: Callable[[], bool], act: Callable[[], None], seconds: float) -> None:
+    turn = leases.turn(key, is_needed, seconds + leases.SECONDS)
+    if isinstance(turn, leases.Told):
+        raise heard(turn.said)
+    if turn is None:
+        return
+    with turn:
+        if turn.is_shared and not is_needed():
+            return
+        try:
+            act()
+        except PackhouseError as error:
+            tell_failure(turn, error)
+            raise
 
 
 @contextmanager

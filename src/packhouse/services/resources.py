@@ -16,9 +16,9 @@ from packhouse.storage.incoming import Hook, no_hook
 from packhouse.storage.tally import Tally
 
 if TYPE_CHECKING:
+    from packhouse.services.doors import Doors
     from packhouse.services.judging import Judge
     from packhouse.services.pictures import Album
-    from packhouse.services.pulling import Doors
     from packhouse.storage.blobs import Blobs
 
 
@@ -41,7 +41,7 @@ def _album() -> Album:
 
 
 def _doors() -> Doors:
-    from packhouse.services.pulling import Doors
+    from packhouse.services.doors import Doors
 
     return Doors()
 

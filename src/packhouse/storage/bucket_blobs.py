@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PART = 8 * 1024 * 1024
 """Bytes of one part of an upload."""
 PARTS_AT_ONCE = 4
+PARTS_DELETED = 500
 TOUCH_SECONDS = 6 * 3600.0
 """That a blob is wanted is written down at most this often by a process: each time costs a write to the bucket."""
 
@@ -166,6 +167,48 @@ class BucketBlobs:
         with bucket_errors("signing an address"):
             return str(sign(self.bucket.store, "GET", _key(sha256), timedelta(seconds=seconds)))  # type: ignore[call-overload]
 
+    def put_part(self, sha256: str, giver: str, number: int, data: bytes) -> None:
+        """Let other machines have the next bytes of a file that is still coming; `giver` (hexadecimal) counts parts.
+
+        Raises PackhouseError (UNAVAILABLE).
+        """
+        import obstore
+
+        with bucket_errors("passing on a part of a file"):
+            obstore.put(self.bucket.store, _part(sha256, giver, number), data)
+
+    def read_part(self, sha256: str, giver: str, number: int) -> bytes | None:
+        """A part that another machine gave; None when it is not there any more. Raises as `put_part`."""
+        import obstore
+
+        try:
+            with bucket_errors("reading a part of a file"):
+                return bytes(obstore.get(self.bucket.store, _part(sha256, giver, number)).bytes())
+        except FileNotFoundError:
+            return None
+
+    def delete_parts(self, sha256: str, giver: str, count: int) -> None:
+        """Remove the first `count` parts of a giver."""
+        import obstore
+
+        with bucket_errors("removing parts of files"), suppress(FileNotFoundError):
+            for start in range(0, count, PARTS_DELETED):
+                numbers = range(start, min(count, start + PARTS_DELETED))
+                obstore.delete(self.bucket.store, [_part(sha256, giver, number) for number in numbers])
+
+    def sweep_parts(self, before: float) -> int:
+        """Remove parts whose givers died, of before a moment (unix seconds); how many those were."""
+        import obstore
+
+        removed = 0
+        with bucket_errors("removing parts of files"), suppress(FileNotFoundError):
+            for objects in obstore.list(self.bucket.store, "parts/", chunk_size=PARTS_DELETED):
+                old = [entry["path"] for entry in objects if entry["last_modified"].timestamp() < before]
+                if old:
+                    obstore.delete(self.bucket.store, old)
+                removed += len(old)
+        return removed
+
     def _place(self, incoming: Incoming, sha256: str) -> None:
         """Give the received bytes to the bucket; then, as a copy, to the folder."""
         incoming.sync()
@@ -205,6 +248,13 @@ def _key(sha256: str) -> str:
     if not is_sha256(sha256):
         raise missing(sha256)
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def _part(sha256: str, giver: str, number: int) -> str:
+    """The key of a part of a file that is still coming to one of the machines."""
+    if not is_sha256(sha256):
+        raise missing(sha256)
+    return f"parts/{sha256}/{giver}/{number:08d}"
 
 
 def _pieces(found: GetResult) -> Iterator[bytes]:

@@ -221,3 +221,16 @@ class ProjectTotal(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["index_name", "-month", "project"], name="most_installed"),
         ]
+
+
+class Lease(models.Model):
+    """Something that one of several servers does for all, until `ends_at` by the database's clock, or renewed.
+
+    `holder` is a claim's own random name, or "" for what its last holder has told those who waited (`said`).
+    """
+
+    key = models.CharField(max_length=96, primary_key=True)
+    holder = models.CharField(max_length=32, blank=True)
+    ends_at = models.DateTimeField()
+    wanted = models.BooleanField(default=False)  # somebody waits for what the holder gets
+    said = models.JSONField(default=dict)
