@@ -63,12 +63,17 @@ def _move(serial: int) -> None:
 
 def _tell(resources: Resources, entry: JournalEntry) -> None:
     for notice in _TOLD[Fact(entry.kind)](entry):
-        keys = {name.lower() for name in notice.to} - {entry.actor.lower()}
+        by_themselves = {entry.actor.lower()} if entry.kind not in _EVEN_TO_ONESELF or entry.via == "web" else set()
+        keys = {name.lower() for name in notice.to} - by_themselves
         people = User.objects.filter(username_key__in=keys).order_by("username")
         if entry.kind != Fact.USER_DISABLED:
             people = people.filter(is_active=True)
         page = f"\n\n{mailing.link(resources.settings, notice.page)}" if notice.page else ""
         mailing.send(resources.settings, people, notice.subject, notice.text + page)
+
+
+_EVEN_TO_ONESELF = frozenset({Fact.TOKEN_ROTATED})
+"""What a program with a person's token may do, so that the person is told of it."""
 
 
 def by_whom(entry: JournalEntry) -> str:
@@ -106,7 +111,8 @@ def _token_deleted(entry: JournalEntry) -> list[Notice]:
 
 def _token_rotated(entry: JournalEntry) -> list[Notice]:
     to, token, page = _of_token(entry)
-    text = f"{token} was given a new secret {by_whom(entry)}; it begins with {entry.detail['hint']} now."
+    by = "by a token of yours" if entry.via.startswith("token ") else by_whom(entry)
+    text = f"{token} was given a new secret {by}; it begins with {entry.detail['hint']} now."
     return [Notice(to, f"{token} has a new secret", text, page)]
 
 

@@ -29,7 +29,7 @@ GRACE = timedelta(days=1)
 LONGEST_GRACE = timedelta(days=30)
 
 
-def create_token(
+def create_token(  # noqa: PLR0913 - what a token is made of
     actor: Actor,
     user: User,
     name: str,
@@ -40,12 +40,14 @@ def create_token(
     *,
     networks: Iterable[str] = (),
     of: Organization | None = None,
+    made_by: Token | None = None,
     clock: Clock,
 ) -> tuple[Token, str]:
     """Make a token for `user`; returns its row and the token itself, which is not kept.
 
     `projects` may name an organization (`@acme`), for all of its projects. Empty `indexes` or `projects` mean all the
     person may use, empty `networks` any address. `of`: the token belongs to this organization, and `user` makes it.
+    `made_by`: the token that makes it, with which it ends.
     Raises FORBIDDEN for somebody else's account, INVALID for a name, scope, index, project, expiry or network that
     makes no sense, CONFLICT for a name in use.
     """
@@ -57,6 +59,7 @@ def create_token(
         token = Token(
             user=owner,
             organization=of,
+            made_by=made_by,
             name=label,
             digest=digest_of(secret),
             hint=secret[:HINT_LENGTH],
@@ -123,14 +126,26 @@ def delete_every_token(actor: Actor, *, clock: Clock) -> int:
 
 
 def end_tokens(actor: Actor, tokens: QuerySet[Token], *, clock: Clock, **detail: str) -> int:
-    """End those of these tokens that live, in a transaction under way; an entry each, with `detail`."""
-    living = _locked(tokens)
+    """End those of these tokens that live, and those they made, in a transaction under way; returns how many.
+
+    An entry each, with `detail`.
+    """
+    living = _with_those_made(_locked(tokens))
     if living:
         moment = take(len(living), clock)
         Token.objects.filter(pk__in=[row.pk for row in living]).update(deleted_at=moment.at)
         record(moment, actor, [_entry(Fact.TOKEN_DELETED, row, **detail) for row in living])
         bump_access()
     return len(living)
+
+
+def _with_those_made(ending: list[Token]) -> list[Token]:
+    """These, and the living ones they made, and so on."""
+    found = {row.pk: row for row in ending}
+    while ending:
+        ending = [row for row in _locked(Token.objects.filter(made_by__in=ending)) if row.pk not in found]
+        found |= {row.pk: row for row in ending}
+    return list(found.values())
 
 
 def _locked(tokens: QuerySet[Token]) -> list[Token]:
@@ -176,12 +191,13 @@ def _beginning(start: str) -> list[Token]:
 
 def tokens_of(user: User) -> list[Token]:
     """The living tokens of a person, newest first, expired ones included."""
-    return list(Token.objects.filter(user=user, organization=None, deleted_at=None).order_by("-created_at", "-pk"))
+    rows = Token.objects.filter(user=user, organization=None, deleted_at=None).select_related("made_by")
+    return list(rows.order_by("-created_at", "-pk"))
 
 
 def tokens_of_organization(of: Organization) -> list[Token]:
     """The living tokens of an organization, newest first, expired ones included."""
-    rows = Token.objects.filter(organization=of, deleted_at=None).select_related("user")
+    rows = Token.objects.filter(organization=of, deleted_at=None).select_related("user", "made_by")
     return list(rows.order_by("-created_at", "-pk"))
 
 
@@ -281,6 +297,7 @@ def _entry(kind: Fact, token: Token, **more: str) -> Entry:
         "organizations": token.organizations,
         "networks": token.networks,
         "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
+        **({} if token.made_by is None else {"made_by": token.made_by.hint}),
         **more,
     }
     return Entry(kind, detail=detail)

@@ -73,7 +73,11 @@ def token_delete(request: HttpRequest, token_id: int) -> HttpResponse:
         tokens.delete_token(actor_of(user), token, clock=now)
         messages.success(request, f"The token {token.name} is deleted; whatever used it is refused from now on.")
         return redirect("tokens")
-    return TemplateResponse(request, "manage/token_delete.html", {"form": form, "token": token})
+    return TemplateResponse(
+        request,
+        "manage/token_delete.html",
+        {"form": form, "token": token, "made": token.made.filter(deleted_at=None).count()},
+    )
 
 
 def token_rotate(request: HttpRequest, token_id: int) -> HttpResponse:

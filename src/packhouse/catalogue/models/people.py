@@ -75,13 +75,14 @@ class Token(models.Model):
     `scopes`, `indexes`, `projects` and `organizations` are JSON lists (see `domain.permissions.TokenScope`). One that
     belongs to an `organization` speaks for it alone; `user` then is who made it. `networks` (CIDR) are where it may be
     used from, empty for anywhere. The `old_` fields are those of the secret before the last rotation, which is good
-    until `old_until`.
+    until `old_until`. One that a token made by the management API (`made_by`) ends with that.
     """
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="tokens")
     organization = models.ForeignKey(
         "catalogue.Organization", on_delete=models.PROTECT, null=True, related_name="tokens"
     )
+    made_by = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="made")
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True)
     hint = models.CharField(max_length=16)  # the first characters, to tell tokens apart

@@ -6,7 +6,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from packhouse.domain.permissions import Action
-from packhouse.web.api import indexes, projects
+from packhouse.web.api import indexes, projects, tokens
 from packhouse.web.api.description import description
 from packhouse.web.api.operations import Asked, Operation, dispatch
 from packhouse.web.api.shapes import Shape
@@ -22,6 +22,7 @@ def describe(asked: Asked) -> object:
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "openapi.json", Action.ANYONE, describe, "This API, described in OpenAPI 3.1.", ANYTHING),
+    *tokens.OPERATIONS,
     *projects.OPERATIONS,
     *indexes.OPERATIONS,
 )
