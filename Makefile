@@ -43,7 +43,7 @@ test: $(TOOLS) system ## install what is missing and run every test but the long
 test-full: $(TOOLS) system ## run every test there is
 	@$(BIN)/python -m tests.infra.run --full
 
-crash-test: $(TOOLS) ## kill servers and cut power hundreds of times, and look for what is lost; make crash-test [TRIALS=500] [CRASH=--write]
+crash-test: $(TOOLS) system ## kill servers, one and three, and cut power hundreds of times, and look for what is lost; make crash-test [TRIALS=500] [CRASH=--write]
 	@$(BIN)/python -m tests.crash --trials $(TRIALS) $(CRASH)
 
 check: $(TOOLS) ## format, lint, types, imports and the fast tests

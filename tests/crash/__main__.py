@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make crash-test`: many kills and power cuts, side by side in folders of their own, and their figures.
 
-    python -m tests.crash [--trials 500] [--cuts 50] [--jobs 2] [--minutes M] [--seed S] [--write]
+    python -m tests.crash [--trials 500] [--cuts 50] [--nodes 45] [--jobs 2] [--minutes M] [--seed S] [--write]
 
-Exits 1 when anything acknowledged was lost, anything was half visible, or anything else was wrong. With `--write` a
-row for this commit goes into docs/durability.md.
+`--nodes` are trials of three servers behind a load balancer, one after the other. Each part ends after `--minutes`.
+Exits 1 when anything acknowledged was lost, anything was half visible, or anything else was wrong. With `--write` rows
+for this commit go into docs/durability.md.
 """
 
 from __future__ import annotations
@@ -12,19 +13,15 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import random
-import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.crash.figures import DOCUMENT, add_nodes, add_row, row
+from tests.crash.node_trials import NodeFigures, run_nodes
 from tests.crash.powercut import Outcome, compiler, record, replay
 from tests.crash.trial import POINTS, Figures, run_job
-
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "docs/durability.md"
-MARK = "<!-- rows of make crash-test --write go above this line -->\n"
 
 
 def run(count: int, jobs: int, seed: int, seconds: float) -> Figures:
@@ -69,12 +66,9 @@ def report(figures: Figures, cuts: Outcome) -> str:
     )
 
 
-def row(figures: Figures, cuts: Outcome) -> str:
+def row_of(figures: Figures, cuts: Outcome) -> str:
     """A row of the table of runs."""
-    commit = subprocess.run(["git", "rev-parse", "--short=7", "HEAD"], cwd=ROOT, capture_output=True, check=False)
-    cells = [
-        commit.stdout.decode().strip() or "unknown",
-        f"{datetime.now(UTC):%Y-%m-%d}",
+    return row(
         figures.trials.total(),
         cuts.cuts,
         figures.acknowledged,
@@ -82,8 +76,20 @@ def row(figures: Figures, cuts: Outcome) -> str:
         len(figures.half),
         len(figures.wrong) + len(cuts.wrong),
         f"{figures.longest:.1f} s",
-    ]
-    return "| " + " | ".join(map(str, cells)) + " |\n"
+    )
+
+
+def report_nodes(found: dict[str, NodeFigures]) -> str:
+    """The figures of three nodes as text."""
+    lines = []
+    for fault, figures in found.items():
+        lines.append(
+            f"{figures.trials} times {fault}: {figures.answers} answers (lost: {len(figures.lost)}, half visible:"
+            f" {len(figures.half)}, wrong: {len(figures.wrong)}), {figures.again} uploads sent again,"
+            f" {figures.unread} of {figures.reads} readings refused, well again after {figures.longest:.1f} s at most"
+        )
+        lines += figures.faults()[:20]
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -91,20 +97,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make crash-test")
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--cuts", type=int, default=50)
+    parser.add_argument("--nodes", type=int, default=45)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=24 * 60.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    figures = run(options.trials, options.jobs, options.seed, options.minutes * 60)
+    figures = run(options.trials, options.jobs, options.seed, options.minutes * 60) if options.trials else Figures()
     cuts = cut(options.cuts, options.seed)
-    print(report(figures, cuts))
-    print(row(figures, cuts), end="")
+    if options.trials or options.cuts:
+        print(report(figures, cuts))
+        print(row_of(figures, cuts), end="", flush=True)
+    nodes = run_nodes(options.nodes, options.seed, time.monotonic() + options.minutes * 60)
+    print(report_nodes(nodes))
     if options.write:
         text = DOCUMENT.read_text(encoding="utf-8")
-        DOCUMENT.write_text(text.replace(MARK, row(figures, cuts) + MARK), encoding="utf-8")
-    return 1 if figures.faults() or cuts.wrong else 0
+        text = add_row(text, row_of(figures, cuts)) if options.trials or options.cuts else text
+        DOCUMENT.write_text(add_nodes(text, nodes), encoding="utf-8")
+    return 1 if figures.faults() or cuts.wrong or any(one.faults() for one in nodes.values()) else 0
 
 
 if __name__ == "__main__":

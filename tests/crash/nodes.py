@@ -1,88 +1,104 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three servers on one PostgreSQL and one bucket, and faults under load; looked at by the checker of kill trials.
+"""Three servers on one PostgreSQL and one bucket behind a load balancer, and what may fail of it.
 
-Two nodes have clients at work, the third is asked what is there. The faults: a node is killed, the database dies and
-comes again, the bucket stops answering and comes again.
+The bucket, and the database as one of the servers reaches it, stand behind proxies that can be told to fail.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.checker import Checker
+from tests.corpus import make_wheel
+from tests.crash.checker import Checker, Findings
 from tests.crash.client import Client, GoneError
-from tests.crash.ledger import Ledger
-from tests.crash.load import Load
+from tests.crash.ledger import Ledger, Sent
 from tests.crash.trial import kill, port_of
 from tests.infra import postgresql, server
+from tests.infra.balancer import balancer
 from tests.infra.buckets import BucketServer, bucket_server
+from tests.infra.fault_proxy import FaultProxy, fault_proxy
+from tests.infra.nginx import free_port
 from tests.infra.server import Server
 
-AT_WORK = ("a", "b")
-WORK_SECONDS = 3.0
-"""How long clients work before a fault, and after it."""
-BACK_SECONDS = 60.0
-"""How long all may take to be well again."""
+BACK_SECONDS = 120.0
+"""How long all may take to be well again before we give up."""
+STILL_SECONDS = 0.1
 
 
 @dataclass
 class Company:
-    """Three nodes, what they share, and the ledgers of what they acknowledged."""
+    """Three nodes, what they share and what stands between; the ledger of what was acknowledged."""
 
     database: postgresql.Cluster
+    between: FaultProxy
+    """Between node a and the database; the others reach it without."""
     bucket: BucketServer
-    nodes: dict[str, Server]
-    token: str
-    password: str
-    cookies: dict[str, str]
-    ledgers: dict[str, Ledger] = field(default_factory=lambda: {name: Ledger() for name in AT_WORK})
+    before: FaultProxy
+    """Between all nodes and the bucket."""
+    nodes: dict[str, Server] = field(default_factory=dict)
+    balancer: int = 0
+    token: str = ""
+    password: str = ""
+    cookies: dict[str, str] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
 
-    def client(self, name: str) -> Client:
-        """A client of a node, signed in."""
-        return Client(port_of(self.nodes[name]), dict(self.cookies))
-
-    def load(self, name: str) -> Load:
-        """People at work on a node."""
-        return Load(self.ledgers[name], self.client(name), self.token, self.password, secrets.randbits(32))
+    def client(self, name: str = "") -> Client:
+        """A client of a node, or of the balancer, signed in."""
+        port = port_of(self.nodes[name]) if name else self.balancer
+        return Client(port, dict(self.cookies))
 
     def restart(self, name: str) -> None:
-        """Start a node again on its folder."""
+        """Start a node again on its folder and port; it may not be ready yet when this returns."""
         old = self.nodes[name]
         old.log.unlink()
-        self.nodes[name] = server.start(old.data, extra=old.extra)
+        again = server.start(old.data, "--port", str(port_of(old)), extra=old.extra, ready=False)
+        again.url = old.url
+        self.nodes[name] = again
 
-    @property
-    def acknowledged(self) -> int:
-        """How much was, on all nodes."""
-        return sum(ledger.acknowledged for ledger in self.ledgers.values())
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to all processes of a node."""
+        os.killpg(self.nodes[name].process.pid, number)
 
-    def check(self, name: str) -> list[str]:
-        """What is wrong with what a node shows, compared with what any of them acknowledged."""
-        wrong = []
-        for ledger in self.ledgers.values():
-            checker = Checker(self.client(name), ledger, self.token)
-            checker.check(list(ledger.files.values()))
-            checker.check_tokens()
-            living = {f.project for f in ledger.settled() if f.acked and not f.deletion}
-            checker.check_search(sorted(living)[-20:])
-            wrong += checker.findings.all()
-        return wrong
-
-    def await_well(self, name: str) -> None:
-        """Until a node takes an upload again."""
+    def await_well(self) -> None:
+        """Until every node says that it is ready, and an upload through the balancer is answered 200."""
         deadline = time.monotonic() + BACK_SECONDS
-        while time.monotonic() < deadline:
-            with contextlib.suppress(GoneError):
-                if self.client(name).ask("/readyz").status == 200:
-                    return
-            time.sleep(0.1)
-        raise AssertionError(f"node {name} is not well again:\n{self.nodes[name].output()[-3000:]}")
+        for name in self.nodes:
+            while not self._is_ready(name):
+                assert time.monotonic() < deadline, f"node {name} is not well:\n{self.nodes[name].output()[-3000:]}"
+                time.sleep(STILL_SECONDS)
+        filename, data = make_wheel(f"well-{secrets.token_hex(6)}", "1.0")
+        while not self._takes(filename, data):
+            assert time.monotonic() < deadline, "the balancer takes no upload"
+            time.sleep(STILL_SECONDS)
+
+    def _is_ready(self, name: str) -> bool:
+        try:
+            return self.client(name).ask("/readyz").status == 200
+        except GoneError:
+            return False
+
+    def _takes(self, filename: str, data: bytes) -> bool:
+        try:
+            return self.client().publish(self.token, filename, data).status == 200
+        except GoneError:
+            return False
+
+    def check(self, name: str, files: list[Sent], *, search: bool = False) -> Findings:
+        """What is wrong with what a node shows of these files, and of all tokens."""
+        checker = Checker(self.client(name), self.ledger, self.token)
+        checker.check(files)
+        checker.check_tokens()
+        if search:
+            living = {f.project for f in self.ledger.settled() if f.acked and not f.deletion}
+            checker.check_search(sorted(living)[-20:])
+        return checker.findings
 
 
 @contextlib.contextmanager
@@ -91,61 +107,46 @@ def company(folder: Path) -> Iterator[Company]:
     database = postgresql.start()
     key = folder / "key"
     key.write_text(secrets.token_urlsafe(48))
-    nodes: dict[str, Server] = {}
-    with bucket_server() as bucket:
-        extra = bucket.environment | {
-            "PACKHOUSE_DATABASE": database.create("company"),
+    with contextlib.ExitStack() as stack:
+        bucket = stack.enter_context(bucket_server())
+        before = stack.enter_context(fault_proxy(bucket.port))
+        between = stack.enter_context(fault_proxy(f"{database.folder}/.s.PGSQL.5432"))
+        made = Company(database, between, bucket, before)
+        stack.callback(_kill, made)
+        url = database.create("company")
+        shared = bucket.environment | {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{before.port}",
             "PACKHOUSE_STORAGE": bucket.fresh(),
             "PACKHOUSE_SECRET_KEY_FILE": str(key),
         }
-        made = Company(database, bucket, nodes, "", "", {})
-        try:
-            for name in ("a", "b", "c"):
-                nodes[name] = server.start(folder / name, extra=extra, fresh=True)
-            _sign_in(made)
-            yield made
-        finally:
-            for node in nodes.values():
-                kill(node)
-            made.database.stop()
+        for name in ("a", "b", "c"):
+            own = f"postgresql://packhouse@127.0.0.1:{between.port}/company" if name == "a" else url
+            made.nodes[name] = server.start(
+                folder / name,
+                "--port",
+                str(free_port()),
+                extra=shared | {"PACKHOUSE_DATABASE": own},
+                ready=name == "a",  # the first makes the tables; the others start side by side
+                fresh=True,
+            )
+        for node in made.nodes.values():
+            node.wait()
+        made.balancer = stack.enter_context(balancer([port_of(node) for node in made.nodes.values()]))
+        _sign_in(made)
+        yield made
+
+
+def _kill(made: Company) -> None:
+    for node in made.nodes.values():
+        kill(node)
+    made.database.stop()
 
 
 def _sign_in(made: Company) -> None:
-    person = made.nodes["a"].make_user("crash")
-    made.token, made.password = made.nodes["a"].make_token(person), person.password
-    client = made.client("a")
+    person = made.nodes["b"].make_user("crash")
+    made.token, made.password = made.nodes["b"].make_token(person), person.password
+    client = made.client()
     client.page("/account/login/")
     answer = client.submit("/account/login/", login=person.name, password=person.password)
     assert answer.status == 302, answer.text[:500]
     made.cookies = client.cookies
-
-
-def kill_node(made: Company) -> None:
-    """A node dies at work."""
-    kill(made.nodes["a"])
-
-
-def crash_database(made: Company) -> None:
-    """The database dies and comes again."""
-    made.database = made.database.crash()
-
-
-def stop_bucket(made: Company) -> None:
-    """The bucket does not answer for a while."""
-    made.bucket.process.send_signal(signal.SIGSTOP)
-    time.sleep(WORK_SECONDS)
-    made.bucket.process.send_signal(signal.SIGCONT)
-
-
-def under_load(made: Company, fault: Callable[[Company], None]) -> tuple[int, list[str]]:
-    """Let clients work on two nodes while something fails; how much was acknowledged, and what was refused."""
-    before = made.acknowledged
-    loads = [made.load(name) for name in AT_WORK]
-    for load in loads:
-        load.start()
-    time.sleep(WORK_SECONDS)
-    fault(made)
-    time.sleep(WORK_SECONDS)
-    for load in loads:
-        load.join(120.0)
-    return made.acknowledged - before, [sentence for load in loads for sentence in load.refused]

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Iterator
 
 import pytest
 
 from tests.corpus import make_wheel
-from tests.crash.nodes import Company, company, crash_database, kill_node, stop_bucket, under_load
+from tests.crash.node_trials import FAULTS, SHORT, NodeFigures, finish, run_trial
+from tests.crash.nodes import Company, company
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PAIRS = 30
+OFTEN = [name for name in FAULTS if "killed" in name or "SIGSTOP" in name or "500" in name]
+"""The faults of every run; the others are for `make test-full` and `make crash-test`."""
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +50,33 @@ def test_a_session_and_a_token_are_the_same_everywhere(made: Company):
     assert [made.client(name).publish(token, again, more).status for name in made.nodes] == [401, 401, 401]
 
 
-@pytest.mark.parametrize("fault", [kill_node, crash_database, stop_bucket])
-def test_a_fault_under_load_loses_nothing(made: Company, fault: Callable[[Company], None]):
-    acknowledged, refused = under_load(made, fault)
-    assert acknowledged > 0
-    assert [sentence for sentence in refused if " 503 " not in sentence and "503" not in sentence] == []
-    if fault is kill_node:
-        made.restart("a")
-    for name in made.nodes:
-        made.await_well(name)
-    assert made.check("c") == []
-    assert made.nodes["b"].command("verify").returncode == 0
+@pytest.mark.parametrize(
+    "fault", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.full) for name in FAULTS]
+)
+def test_a_fault_under_load_loses_nothing(made: Company, fault: str):
+    figures = NodeFigures()
+    run_trial(made, fault, random.Random(len(fault)), figures, SHORT)
+    assert figures.faults() == []
+    assert figures.answers > 0
+    assert figures.reads > 0
+
+
+def test_after_all_faults_everything_is_as_acknowledged(made: Company):
+    assert finish(made).all() == []
+
+
+def test_the_balancer_passes_on_what_a_server_says_of_an_upload_and_keeps_the_server(made: Company):
+    """A refusal while the bucket is away is ours, word by word, and pages come from the same servers meanwhile."""
+    filename, data = make_wheel("balanced", "1.0")
+    assert made.client().publish(made.token, filename, data).status == 200
+    made.before.set("failing")
+    try:
+        for number in range(7):  # more than would take every server out
+            refused = made.client().publish(made.token, *make_wheel("balanced", f"2.{number}"))
+            assert (refused.status, "bucket" in refused.text) == (503, True), refused.text
+            page = made.client().ask("/simple/balanced/")
+            assert (page.status, filename in page.text) == (200, True)
+    finally:
+        made.before.set("well")
+    again = made.client().publish(made.token, *make_wheel("balanced", "2.0"))
+    assert again.status == 200, again.text

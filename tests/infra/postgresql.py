@@ -76,11 +76,12 @@ class Cluster:
             connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, source))
         return self.url(database)
 
-    def crash(self) -> Cluster:
-        """Kill the server as a power cut would, and start it again on its folder."""
+    def crash(self, seconds: float = 0.0) -> Cluster:
+        """Kill the server as a power cut would, and after so many seconds start it again on its folder."""
         assert self.process is not None
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait(60)
+        time.sleep(seconds)
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 self.process.args, stdout=log, stderr=log, cwd=self.folder, start_new_session=True

@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import DatabaseError, IntegrityError, OperationalError, connection
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections
 from tests.infra import databases
 from tests.infra.clock import TickingClock
 from tests.infra.publishing import Press
 
+from packhouse.catalogue.activity.sessions import SessionStore
 from packhouse.catalogue.models import File, JournalEntry, Page
 from packhouse.errors import Kind, PackhouseError
 from packhouse.services import pages, releases
 from packhouse.services.failures import translated
-from packhouse.services.journal import COMMAND
+from packhouse.services.journal import COMMAND, HELD_SECONDS, write
 
 pytestmark = pytest.mark.django_db
 
@@ -97,3 +99,44 @@ def test_what_a_database_or_the_system_says(error: Exception, kind: Kind | None)
 def test_nothing_is_swallowed_that_is_our_fault(press: Press, clock: TickingClock) -> None:
     press.wheel("foo", "1.0")
     assert releases.yank(COMMAND, "foo", "1.0", clock=clock)
+
+
+@pytest.mark.skipif(databases.wanted() != "postgresql", reason="PostgreSQL ends it")
+@pytest.mark.django_db(transaction=True)
+def test_N5_a_transaction_that_stands_still_is_ended_and_told_as_a_database_that_is_away() -> None:
+    def ask(statement: str) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return str(cursor.fetchone()[0]) if cursor.description else ""
+
+    def stand_still() -> None:
+        with write():
+            ask("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            for _ in range(60):  # each question begins the time anew, and there is none in this second
+                time.sleep(1)
+                ask("SELECT 1")
+
+    with write():
+        assert ask("SHOW idle_in_transaction_session_timeout") == f"{HELD_SECONDS}s"
+    assert ask("SHOW idle_in_transaction_session_timeout") == "0"
+    with pytest.raises(PackhouseError) as caught:
+        stand_still()
+    assert (caught.value.kind, caught.value.code) == (Kind.UNAVAILABLE, "database-away")
+    assert ask("SELECT 1") == "1"
+
+
+@pytest.mark.skipif(databases.wanted() != "postgresql", reason="SQLite is never away")
+@pytest.mark.django_db(transaction=True)
+def test_N3_a_database_that_goes_away_while_a_session_is_saved_is_told_so() -> None:
+    session = SessionStore()
+    session.create()
+    session["seen"] = "a page"
+    activity = connections["activity"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [activity.connection.info.backend_pid])
+    with pytest.raises(OperationalError) as caught:
+        session.save()
+    refusal = translated(caught.value)
+    assert refusal is not None
+    assert refusal.code == "database-away"
+    activity.close()

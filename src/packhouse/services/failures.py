@@ -49,10 +49,13 @@ def translated(error: Exception) -> PackhouseError | None:
 
 
 def _is_gone(error: Exception) -> bool:
-    """Whether the database's server went away: psycopg says no state for a connection that broke or was never made."""
-    if isinstance(error, InterfaceError):
-        return True
+    """Whether the database's server went away: psycopg says no state for a connection that broke or was never made.
+
+    Or ended what stood still (25P03), which psycopg does not count among what is operational.
+    """
     cause = error.__cause__
+    if isinstance(error, InterfaceError) or getattr(cause, "sqlstate", None) == "25P03":
+        return True
     from_server = isinstance(error, OperationalError) and type(cause).__module__.startswith("psycopg")
     return from_server and (getattr(cause, "sqlstate", None) or "57P01")[:3] == "57P"
 

@@ -32,6 +32,10 @@ Clock = Callable[[], datetime]
 _writing = RLock()
 """One writer at a time in this process: SQLite's own waiting sleeps, and is not fair."""
 
+HELD_SECONDS = 10
+"""PostgreSQL ends a transaction in which nothing was asked for so long: a machine that stands still, or went without a
+word, may hold what all writers on the others wait for."""
+
 
 @contextmanager
 def write() -> Iterator[None]:
@@ -44,6 +48,7 @@ def write() -> Iterator[None]:
             yield
     else:
         with as_refusals(), transaction.atomic():
+            run(f"SET LOCAL idle_in_transaction_session_timeout = '{HELD_SECONDS}s'")
             yield
     if not connection.in_atomic_block:
         _tell()

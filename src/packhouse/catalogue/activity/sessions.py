@@ -68,8 +68,9 @@ class SessionStore(DatabaseStore):
         try:
             super().save(must_create)
         except UpdateError as error:
-            if isinstance(error.__context__, OperationalError | InterfaceError):
-                raise error.__context__ from error
+            failure = error.__context__
+            if isinstance(failure, OperationalError | InterfaceError):
+                raise failure from failure.__cause__  # which says whether the database went away
             raise
 
     def delete(self, session_key: str | None = None) -> None:
