@@ -23,7 +23,7 @@ class CredulousJudge:
         self.seen: list[str] = []
         self.faults: tuple[Fault, ...] = ()
 
-    def judge(self, path: Path, filename: str, profile: Profile) -> Judgement:
+    def judge(self, path: Path, filename: str, profile: Profile, sender: str = "") -> Judgement:
         """Read the metadata out of the archive."""
         self.seen.append(filename)
         try:

@@ -29,10 +29,23 @@ def judge() -> Iterator[SandboxedJudge]:
     made.close()
 
 
-def ask(judge: SandboxedJudge, folder: Path, made: tuple[str, bytes], profile: Profile = PRIVATE) -> Judgement:
+def ask(
+    judge: SandboxedJudge, folder: Path, made: tuple[str, bytes], profile: Profile = PRIVATE, sender: str = ""
+) -> Judgement:
     path = folder / "upload"
     path.write_bytes(made[1])
-    return judge.judge(path, made[0], profile)
+    return judge.judge(path, made[0], profile, sender)
+
+
+def kept(judge: SandboxedJudge) -> dict[str, int]:
+    """The processes that stay for their senders' next files, by the number of the socket they are asked by."""
+    return {sender: answer.fileno() for sender, answer in judge._kept._of.items()}
+
+
+def children(judge: SandboxedJudge) -> list[int]:
+    """All processes that wait for files, or for the next file of a sender."""
+    (process,) = judge._children
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def codes(judgement: Judgement) -> list[str]:
@@ -168,6 +181,66 @@ def test_the_forking_process_is_replaced_when_it_dies(tmp_path: Path) -> None:
         assert not ask(judge, tmp_path, make_wheel("foo", "1.0")).faults
         assert process not in judge._children
         assert judge.is_alive()
+    finally:
+        judge.close()
+
+
+PATIENT = Limits(kept_seconds=600.0, idle_seconds=600.0)
+
+
+def test_a_process_stays_for_the_small_files_of_one_sender_alone(tmp_path: Path) -> None:
+    judge = SandboxedJudge(PATIENT)
+    wheels = [make_wheel("foo", f"1.{n}", lines=MARKDOWN, description=f"# {n}") for n in range(5)]
+    try:
+        for number, made in enumerate(wheels):
+            judgement = ask(judge, tmp_path, made, sender="a")
+            assert judgement.core is not None
+            assert judgement.core.version == f"1.{number}"
+            assert f">{number}<a" in (judgement.description_html or "")
+            assert list(kept(judge)) == ["a"]
+        (stays,) = kept(judge).values()
+        assert not ask(judge, tmp_path, make_wheel("bar", "1.0")).faults
+        assert codes(ask(judge, tmp_path, ("foo-1.0-py3-none-any.whl", b""), sender="a")) == ["archive-unreadable"]
+        assert kept(judge) == {"a": stays}
+        ask(judge, tmp_path, make_wheel("foo", "1.0", files={"foo/x": os.urandom(1 << 20)}), sender="b")
+        assert kept(judge) == {"a": stays}
+        ask(judge, tmp_path, wheels[0], sender="b")
+        ask(judge, tmp_path, wheels[0], sender="c")
+        assert list(kept(judge)) == ["b", "c"]
+    finally:
+        judge.close()
+
+
+def test_a_process_that_stayed_and_died_is_replaced_by_one_that_decides(tmp_path: Path) -> None:
+    judge = SandboxedJudge(PATIENT)
+    made = make_wheel("foo", "1.0")
+    try:
+        for _ in range(3):
+            assert not ask(judge, tmp_path, made, sender="a").faults
+            for child in children(judge):
+                os.kill(child, signal.SIGKILL)
+    finally:
+        judge.close()
+
+
+def test_a_process_stays_for_seconds_only(tmp_path: Path) -> None:
+    judge = SandboxedJudge()
+    try:
+        assert not ask(judge, tmp_path, make_wheel("foo", "1.0"), sender="a").faults
+        (answer,) = judge._kept._of.values()
+        answer.settimeout(60)
+        assert answer.recv(1) == b""  # it left
+        assert not ask(judge, tmp_path, make_wheel("foo", "1.1"), sender="a").faults
+    finally:
+        judge.close()
+
+
+def test_memory_that_one_file_took_is_not_missing_for_the_next(tmp_path: Path) -> None:
+    judge = SandboxedJudge(PATIENT)
+    try:
+        for number in range(70):
+            judgement = ask(judge, tmp_path, make_wheel("foo", f"1.{number}", description="x" * 100_000), sender="a")
+            assert not judgement.faults
     finally:
         judge.close()
 

@@ -79,7 +79,7 @@ def test_reading_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "deed"),
     [
-        ("memory=1 << 20, cpu_seconds=10, wall_seconds=10.0", "bytearray(64 << 20)"),
+        ("memory=sandbox.address_space() + (1 << 20), cpu_seconds=10, wall_seconds=10.0", "bytearray(64 << 20)"),
         (
             "memory=1 << 30, cpu_seconds=1, wall_seconds=20.0",
             "while True: pass",
@@ -94,10 +94,22 @@ def test_reading_goes_on(tmp_path: Path) -> None:
 )
 def test_limits(limits: str, deed: str, tmp_path: Path) -> None:
     done = run(
-        f"sandbox.limit(in_use=sandbox.address_space(), {limits})\n{deed}\nprint('survived')", str(tmp_path / "file")
+        f"sandbox.limit({limits})\nprint('limited', flush=True)\n{deed}\nprint('survived')", str(tmp_path / "file")
     )
     assert done.returncode != 0
-    assert "survived" not in done.stdout
+    assert done.stdout == "limited\n", done
+
+
+def test_limits_may_be_set_again_within_the_first() -> None:
+    done = run("""
+import resource
+first = {"memory": 1 << 40, "cpu_seconds": 5, "wall_seconds": 20.0, "more_cpu_seconds": 7}
+sandbox.limit(**first)
+print(resource.getrlimit(resource.RLIMIT_CPU))
+sandbox.limit(**first | {"cpu_seconds": 50})
+print(resource.getrlimit(resource.RLIMIT_CPU))
+""")
+    assert done.stdout == "(6, 13)\n(13, 13)\n", done
 
 
 def test_a_network_of_its_own() -> None:

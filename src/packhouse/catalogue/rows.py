@@ -8,7 +8,7 @@ Values go in and come out as both databases have them: see `moment_in`, `moment_
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,19 +22,17 @@ from packhouse.catalogue.sqlite.base import question_marks
 
 def fetch(statement: str, *values: Any) -> list[Any]:
     """All rows of a statement."""
-    with _executed(statement, values) as cursor:
-        return list(cursor.fetchall())
+    found: list[Any] = _execute(statement, values, lambda cursor: list(cursor.fetchall()))
+    return found
 
 
 def fetch_one(statement: str, *values: Any) -> Any:
     """The first row, or None."""
-    with _executed(statement, values) as cursor:
-        return cursor.fetchone()
+    return _execute(statement, values, lambda cursor: cursor.fetchone())
 
 
-@contextmanager
-def _executed(statement: str, values: tuple[Any, ...]) -> Iterator[Any]:
-    """A cursor that has executed a statement; errors are Django's.
+def _execute(statement: str, values: tuple[Any, ...], take: Callable[[Any], Any]) -> Any:
+    """What is taken of a cursor that has executed a statement; errors are Django's.
 
     On SQLite the driver is asked directly: what Django's cursors do around it costs three times what SQLite does.
     """
@@ -42,16 +40,19 @@ def _executed(statement: str, values: tuple[Any, ...]) -> Iterator[Any]:
     if database.vendor != "sqlite" or database.queries_logged or database.execute_wrappers:
         with database.cursor() as cursor:
             cursor.execute(statement, values)
-            yield cursor
-        return
-    database.ensure_connection()
-    database.validate_no_broken_transaction()
-    with database.wrap_database_errors:
+            return take(cursor)
+    if database.connection is None:
+        database.ensure_connection()
+    if database.needs_rollback:
+        database.validate_no_broken_transaction()
+    try:
         cursor = database.connection.execute(question_marks(statement), values)
-        try:
-            yield cursor
-        finally:
-            cursor.close()
+        found = take(cursor)
+        cursor.close()
+    except database.Database.Error:
+        with database.wrap_database_errors:
+            raise
+    return found
 
 
 @contextmanager
@@ -69,8 +70,7 @@ def snapshot() -> Iterator[None]:
 
 def run(statement: str, *values: Any) -> None:
     """Execute a statement that returns nothing."""
-    with _executed(statement, values):
-        pass
+    _execute(statement, values, lambda _cursor: None)
 
 
 def insert(table: str, **columns: Any) -> None:

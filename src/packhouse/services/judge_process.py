@@ -4,7 +4,8 @@
 `main` runs in an interpreter of its own that never held a secret: it was started with an empty environment, and gets
 only a socket of requests. It forks children ahead of need. A child takes one request from the socket (JSON, and two
 descriptors: the file, opened for reading, and where to answer), gives up all rights, judges, answers and ends. Answers
-are frames: a letter, the size in 4 bytes, the bytes. `S` started; `V` the judgement; `H` the description as HTML.
+are frames: a letter, the size in 4 bytes, the bytes. `S` started; `V` the judgement; `H` the description as HTML; `E`
+that the child stays for a while, for more files of the same sender: these come where it answers, a frame `Q` each.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import fcntl
 import gc
 import io
+import mmap
 import os
 import select
 import signal
@@ -38,6 +40,7 @@ IDLE_CHILDREN = 2
 MOST_CHILDREN = 16
 _ORPHANED = 77  # exit status of a child that found nobody left to work for
 _BUSY = struct.Struct("=if")  # process, and the seconds it may take
+MOST_FILES = 64  # that one child looks into
 _GRACE = 2.0  # seconds after which a child that should have died by itself is killed
 
 
@@ -233,24 +236,66 @@ def _read_all(pipe: int) -> bytes:
 
 
 def work(control: int, tell: int, in_use: int) -> int:
-    """Take one request and answer it, within its limits; returns the exit status."""
+    """Take one request and answer it, within its limits, and those that follow from its sender; returns the status."""
     with socket.socket(fileno=control) as requests:
         data, descriptors, _, _ = socket.recv_fds(requests, LARGEST_REQUEST, 2)
     if not data:
         return _ORPHANED
     file, answer = descriptors
     request = orjson.loads(data)
-    os.write(tell, _BUSY.pack(os.getpid(), request["wall_seconds"] + RENDER_SECONDS))
+    seconds, idle = request["stay"] or (0.0, 0.0)
+    until = time.monotonic() + seconds
+    os.write(tell, _BUSY.pack(os.getpid(), seconds + idle + request["wall_seconds"] + RENDER_SECONDS))
     os.close(tell)
-    _send(answer, b"S")
-    sandbox.limit(
-        memory=int(request["memory"]),
-        in_use=in_use,
-        cpu_seconds=request["cpu_seconds"],
-        wall_seconds=request["wall_seconds"],
-    )
-    _judge(file, answer, request)
+    memory = in_use + int(request["memory"])
+    for _ in range(MOST_FILES):
+        _send(answer, b"S")
+        sandbox.limit(
+            memory=memory,
+            cpu_seconds=request["cpu_seconds"],
+            wall_seconds=request["wall_seconds"],
+            more_cpu_seconds=_KEPT_CPU_SECONDS if seconds else 0,
+        )
+        _judge(file, answer, request)
+        if not (request["stay"] and _may_stay(until)):
+            break
+        _send(answer, b"E")
+        sandbox.end_after(idle)
+        file, request = _next_request(answer)
     return 0
+
+
+_KEPT_CPU_SECONDS = 10  # that a child which stays may use on all its files together
+
+
+def _may_stay(until: float) -> bool:
+    """Whether a child has enough left of its time and memory that the next file gets what a new child would give it."""
+    if time.monotonic() > until or time.process_time() > _KEPT_CPU_SECONDS / 2:
+        return False
+    try:
+        mmap.mmap(-1, _NEXT_MEMORY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError:
+        return False
+    return True
+
+
+_NEXT_MEMORY = 256 * 1024 * 1024
+"""Bytes that must be left for a next file, which is small; should it need more, a new child judges it again."""
+
+
+def _next_request(answer: int) -> tuple[int, dict[str, Any]]:
+    """The next request of the same sender; ends this process when none comes."""
+    with socket.socket(fileno=os.dup(answer)) as peer:
+        data, descriptors, _, _ = socket.recv_fds(peer, LARGEST_REQUEST + 5, 1)
+        if not data:
+            os._exit(0)
+        size = 5 + int.from_bytes(data[1:5], "big")
+        while len(data) < size:
+            piece = peer.recv(size - len(data))
+            if not piece:
+                os._exit(0)
+            data += piece
+    return descriptors[0], orjson.loads(data[5:])
 
 
 def _judge(file: int, answer: int, request: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,14 +45,17 @@ _SIGNALS = (signal.SIGALRM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXCPU, sign
 _LARGEST_ANSWER = 64 * 1024 * 1024  # bytes
 _SPAWN_AGAIN = 3.0  # seconds a new process has to show itself
 _MOST_TRIES = 3
+_RULES = [field.name for field in fields(Profile) if field.name != "prohibited_names"]  # what a file is judged by
+_LARGEST_KEPT = 1024 * 1024  # bytes of a file whose judge may stay for the next
+_MOST_KEPT = 2  # processes that stay for their senders, of each that asks
 _BOOT = "import sys; sys.path[:] = sys.argv[3:]; from packhouse.services.judge_process import main; main(3, 4)"
 
 
 class Judge(Protocol):
     """Whoever judges an uploaded file."""
 
-    def judge(self, path: Path, filename: str, profile: Profile) -> Judgement:
-        """Judge the file at `path`, uploaded as `filename`, by the rules of `profile`."""
+    def judge(self, path: Path, filename: str, profile: Profile, sender: str = "") -> Judgement:
+        """Judge the file at `path`, uploaded as `filename` by `sender`, by the rules of `profile`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Limits:
     wall_seconds: float = 30.0
     bytes_per_second: int = 10 * 1024 * 1024  # of the file: a second more of each time for so many bytes
     patience: float = 60.0  # seconds a request may wait for its turn
+    kept_seconds: float = 20.0  # how long a process may stay for the files of one sender
+    idle_seconds: float = 2.0  # how long it waits for the next of them
 
     def for_size(self, size: int) -> dict[str, float]:
         """The limits for a file of so many bytes."""
@@ -76,7 +81,10 @@ class Limits:
 
 
 class SandboxedJudge:
-    """Judges each file in a process of its own. Make it before the server forks; threads and forks may share it."""
+    """Judges files in processes that judge nothing else, or nothing but small files of one sender.
+
+    Make it before the server forks; threads and forks may share it.
+    """
 
     def __init__(self, limits: Limits | None = None, hook: Hook = no_hook) -> None:
         """Nothing is started before `start` or the first file."""
@@ -87,6 +95,7 @@ class SandboxedJudge:
         self._spawning = threading.Lock()
         self._spawned_at = 0.0
         self._children: dict[int, int] = {}  # processes started here -> by which process
+        self._kept = _Kept()
 
     def start(self) -> None:
         """Start the process that forks the children, unless one is there."""
@@ -113,6 +122,7 @@ class SandboxedJudge:
         """Close our end; when every process has done so, the others end."""
         if self._lock < 0:
             return
+        self._kept.close()
         self._requests.close()
         self._control.close()
         os.close(self._lock)
@@ -122,22 +132,34 @@ class SandboxedJudge:
     def __del__(self) -> None:
         self.close()
 
-    def judge(self, path: Path, filename: str, profile: Profile) -> Judgement:
-        """Judge the file at `path`, uploaded as `filename`, by the rules of `profile`.
+    def judge(self, path: Path, filename: str, profile: Profile, sender: str = "") -> Judgement:
+        """Judge the file at `path`, uploaded as `filename` by `sender`, by the rules of `profile`.
+
+        Small files that one sender sends within seconds may be judged by the same process, which then can lie about
+        these files, should one of them have taken it over. So name as a sender who may say of all of them what they
+        please: one token that uploads to one project. Without a sender a file is judged alone.
 
         A file whose judgement dies gets the fault `archive-judgement-died`. Raises UNAVAILABLE (`judge-unavailable`)
         when no process could be started in time.
         """
         with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
-            rules = asdict(replace(profile, prohibited_names=()))
+            rules = {name: getattr(profile, name) for name in _RULES}
             limits = self._limits.for_size(size)
-            request: dict[str, Any] = {"filename": filename, "profile": rules, **limits}
+            if size > _LARGEST_KEPT:
+                sender = ""
+            stay = (self._limits.kept_seconds, self._limits.idle_seconds) if sender else None
+            request: dict[str, Any] = {"filename": filename, "profile": rules, "stay": stay, **limits}
+            seconds = limits["wall_seconds"] + 10
+            frames = self._ask_kept(file.fileno(), request, sender, seconds)
+            if frames is not None:
+                return frames.judgement(profile)
             for _ in range(_MOST_TRIES):
-                with self._ask(file.fileno(), request) as answer:
-                    self._hook("s5")
-                    frames = _Frames(answer, self)
-                    frames.read(self._limits.patience, limits["wall_seconds"] + 10)
+                answer = self._ask(file.fileno(), request)
+                self._hook("s5")
+                frames = _Frames(answer, self)
+                frames.read(self._limits.patience, seconds)
+                self._kept.put(sender, answer, frames)
                 if frames.started:
                     return frames.judgement(profile)
         raise refuse(
@@ -146,6 +168,24 @@ class SandboxedJudge:
             "Files can't be judged at the moment; try again in a minute.",
             "content",
         )
+
+    def _ask_kept(self, file: int, request: dict[str, Any], sender: str, seconds: float) -> _Frames | None:
+        """Ask the process that stays for `sender`; None when there is none, or when it died: then a new one decides."""
+        answer = self._kept.take(sender)
+        if answer is None:
+            return None
+        data = orjson.dumps(request)
+        frames = _Frames(answer, self)
+        try:
+            answer.settimeout(_TICK)
+            socket.send_fds(answer, [b"Q" + len(data).to_bytes(4, "big") + data], [file])
+        except OSError:
+            answer.close()
+            return None
+        self._hook("s5")
+        frames.read(seconds, seconds)
+        self._kept.put(sender, answer, frames)
+        return frames if frames.ended else None
 
     def _ask(self, file: int, request: dict[str, Any]) -> socket.socket:
         """Send a request; returns where the answer will come."""
@@ -179,6 +219,41 @@ class SandboxedJudge:
                     del self._children[process]
 
 
+class _Kept:
+    """Processes that stay for their senders' next files: where to ask them. Threads may share it, forks may not."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._of: dict[str, socket.socket] = {}
+        self._owner = 0
+
+    def take(self, sender: str) -> socket.socket | None:
+        """The one that stays for `sender`, for this thread alone."""
+        with self._guard:
+            return self._of.pop(sender, None) if self._owner == os.getpid() else None
+
+    def put(self, sender: str, answer: socket.socket, frames: _Frames) -> None:
+        """Keep the one that answered, if it stays; else, and where there are too many, its end is closed."""
+        with self._guard:
+            if self._owner != os.getpid():
+                self._owner, self._of = os.getpid(), {}
+            gone = [answer]
+            if sender and frames.stays:
+                gone = [self._of.pop(sender)] if sender in self._of else []
+                if len(self._of) >= _MOST_KEPT:
+                    gone.append(self._of.pop(next(iter(self._of))))
+                self._of[sender] = answer
+        for one in gone:
+            one.close()
+
+    def close(self) -> None:
+        """Let all of them go."""
+        with self._guard:
+            kept, self._of = self._of, {}
+        for answer in kept.values():
+            answer.close()
+
+
 class _Frames:
     """What a child has answered so far."""
 
@@ -186,17 +261,25 @@ class _Frames:
         self._answer = answer
         self._judge = judge
         self._data = bytearray()
+        self._frames: dict[bytes, bytes] = {}
+        self.ended = False
+        """Whether the child has said all it had to say, and closed its end or stays."""
 
     @property
     def started(self) -> bool:
         """Whether a child has taken the request."""
-        return bool(self._data)
+        return bool(self._frames or self._data)
+
+    @property
+    def stays(self) -> bool:
+        """Whether the child waits for the sender's next file."""
+        return b"E" in self._frames and not self._data
 
     def read(self, patience: float, wall_seconds: float) -> None:
-        """Read until the child closes its end, or for so many seconds before and after it has started."""
+        """Read until the child closes its end or stays, or for so many seconds before and after it has started."""
         self._answer.settimeout(_TICK)
-        end = time.monotonic() + patience
-        while time.monotonic() < end and len(self._data) < _LARGEST_ANSWER:
+        end, size = time.monotonic() + patience, 0
+        while time.monotonic() < end and size < _LARGEST_ANSWER:
             try:
                 piece = self._answer.recv(256 * 1024)
             except TimeoutError:
@@ -205,14 +288,20 @@ class _Frames:
             except ConnectionError:
                 return
             if not piece:
+                self.ended = b"V" in self._frames
                 return
-            if not self._data:
+            if not size:
                 end = time.monotonic() + wall_seconds
+            size += len(piece)
             self._data += piece
+            self._split()
+            if b"E" in self._frames:
+                self.ended = True
+                return
 
     def judgement(self, profile: Profile) -> Judgement:
         """The judgement in the frames; that it died, when it is not there or makes no sense."""
-        frames = self._split()
+        frames = self._frames
         try:
             said = frames[b"V"]
             size = 4 + int.from_bytes(said[:4], "big")
@@ -223,17 +312,14 @@ class _Frames:
             return judgement
         return _with_description(judgement, frames.get(b"H", b""), profile)
 
-    def _split(self) -> dict[bytes, bytes]:
-        """Whole frames by their letter."""
-        frames: dict[bytes, bytes] = {}
-        data, at = bytes(self._data), 0
-        while len(data) - at >= 5:
-            size = int.from_bytes(data[at + 1 : at + 5], "big")
-            if at + 5 + size > len(data):
+    def _split(self) -> None:
+        """Take whole frames out of the bytes that came."""
+        while len(self._data) >= 5:
+            size = 5 + int.from_bytes(self._data[1:5], "big")
+            if size > len(self._data):
                 break
-            frames[data[at : at + 1]] = data[at + 5 : at + 5 + size]
-            at += 5 + size
-        return frames
+            self._frames[bytes(self._data[:1])] = bytes(self._data[5:size])
+            del self._data[:size]
 
 
 def _with_description(judgement: Judgement, html: bytes, profile: Profile) -> Judgement:

@@ -13,6 +13,7 @@ import platform
 import resource
 import signal
 import struct
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -171,19 +172,23 @@ def forbid(filter_: Filter | None) -> bool:
     return bool(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(filter_), 0, 0) == 0)
 
 
-def limit(*, memory: int, in_use: int, cpu_seconds: int, wall_seconds: float) -> None:
-    """Die when more than `memory` bytes beyond those in use, or either time, are needed; write no file at all."""
+def limit(*, memory: int, cpu_seconds: int, wall_seconds: float, more_cpu_seconds: int = 0) -> None:
+    """Die when more than `memory` bytes of address space, or either time from now on, are needed; write no file at all.
+
+    May be called again, where `more_cpu_seconds` are left for what comes later; memory is never given back.
+    """
+    used = int(time.process_time()) + 1
     limits = {
-        resource.RLIMIT_AS: in_use + memory,
-        resource.RLIMIT_CPU: cpu_seconds,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: 32,
+        resource.RLIMIT_AS: (memory, memory),
+        resource.RLIMIT_CPU: (used + cpu_seconds, used + cpu_seconds + more_cpu_seconds),
+        resource.RLIMIT_FSIZE: (0, 0),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_NOFILE: (32, 32),
     }
-    for kind, most in limits.items():
+    for kind, (now, later) in limits.items():
         _, hard = resource.getrlimit(kind)
-        value = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (value, value))
+        most = later if hard == resource.RLIM_INFINITY else min(later, hard)
+        resource.setrlimit(kind, (min(now, most), most))
     end_after(wall_seconds)
 
 

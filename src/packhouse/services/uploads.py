@@ -89,10 +89,16 @@ def publish(
     if case.is_there:
         _mend(candidate, incoming, case, resources)
         return _nothing_new(candidate)
-    judgement = _judge_while_syncing(incoming, form.filename, case, resources)
-    core = _demand_sound(judgement)
-    warnings = (*form_warnings(form), *upload_rules.warnings(case), *judgement.warnings, *differences(form, core))
-    return _commit(candidate, judgement, warnings, incoming, resources, identity, index_name)
+    found = _judge_while_syncing(incoming, form.filename, case, resources, _sender(identity, parsed, index_name))
+    said = (*form_warnings(form), *upload_rules.warnings(case), *found.judgement.warnings)
+    warnings = (*said, *differences(form, found.core))
+    incoming.keep()
+    judged = placing.Judged(candidate, found.judgement, found.metadata_sha256, warnings)
+    published = _place(judged, resources, identity, index_name)
+    resources.hook("s13")
+    if not published:
+        return _nothing_new(candidate)
+    return Outcome(f"{candidate.parsed.filename} is published.", created=True, warnings=warnings)
 
 
 def _no_file() -> Fault:
@@ -182,8 +188,22 @@ _beside = ThreadPoolExecutor(max_workers=8, thread_name_prefix="durable")
 """Where bytes are made durable beside other work: two waits for the disk at once take little longer than one."""
 
 
-def _judge_while_syncing(incoming: Incoming, filename: str, case: Case, resources: Resources) -> Judgement:
-    """Judge the file while its bytes go to the disk, whatever the verdict will be."""
+def _sender(identity: Identity, parsed: Parsed, index_name: str) -> str:
+    """Whose files may share a process that judges: one token's, of one project in one index."""
+    return f"{identity.token_id} {index_name} {parsed.name}" if identity.token_id is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Durable:
+    """A sound file whose bytes are on the disk, though not in the store, and whose metadata is in the store."""
+
+    judgement: Judgement
+    core: CoreMetadata
+    metadata_sha256: str
+
+
+def _judge_while_syncing(incoming: Incoming, filename: str, case: Case, resources: Resources, sender: str) -> _Durable:
+    """Judge the file while its bytes go to the disk, whatever the verdict will be; a sound one's metadata follows."""
 
     def sync() -> None:
         resources.blobs.prepare(case.candidate.digests.sha256)
@@ -191,22 +211,13 @@ def _judge_while_syncing(incoming: Incoming, filename: str, case: Case, resource
 
     syncing = _beside.submit(sync)
     try:
-        judgement = resources.judge.judge(incoming.path, filename, case.profile)
+        judgement = resources.judge.judge(incoming.path, filename, case.profile, sender)
+        core = _demand_sound(judgement)
+        metadata_sha256 = resources.blobs.put(judgement.metadata)
     finally:
         wait((syncing,))
     syncing.result()  # what fails here must not be tried again: see `Incoming.sync`
-    return judgement
-
-
-def _keep(incoming: Incoming, metadata: bytes, resources: Resources) -> str:
-    """Keep the file and its metadata, durably; returns the metadata's sha256."""
-    putting = _beside.submit(resources.blobs.put, metadata)
-    try:
-        resources.blobs.prepare(sha256(metadata, usedforsecurity=False).hexdigest())
-        incoming.keep()
-    finally:
-        wait((putting,))
-    return putting.result()
+    return _Durable(judgement, core, metadata_sha256)
 
 
 def _demand_sound(judgement: Judgement) -> CoreMetadata:
@@ -236,25 +247,6 @@ def _mend(candidate: Candidate, incoming: Incoming, case: Case, resources: Resou
 
 def _nothing_new(candidate: Candidate) -> Outcome:
     return Outcome(f"{candidate.parsed.filename} is here already, byte for byte.", created=False)
-
-
-def _commit(
-    candidate: Candidate,
-    judgement: Judgement,
-    warnings: tuple[Fault, ...],
-    incoming: Incoming,
-    resources: Resources,
-    identity: Identity,
-    index_name: str,
-) -> Outcome:
-    """Make the bytes durable, then the rows that name them."""
-    metadata_sha256 = _keep(incoming, judgement.metadata, resources)
-    judged = placing.Judged(candidate, judgement, metadata_sha256, warnings)
-    published = _place(judged, resources, identity, index_name)
-    resources.hook("s13")
-    if not published:
-        return _nothing_new(candidate)
-    return Outcome(f"{candidate.parsed.filename} is published.", created=True, warnings=warnings)
 
 
 def _place(judged: placing.Judged, resources: Resources, identity: Identity, index_name: str) -> bool:
