@@ -20,12 +20,14 @@ from packhouse.errors import PackhouseError
 from packhouse.services import (
     access,
     collaborators,
+    members,
     notices,
     organization_tokens,
     organizations,
     people,
     projects,
     releases,
+    teams,
     tokens,
     transfers,
 )
@@ -59,7 +61,7 @@ def acme(alice: User, clock: TickingClock) -> str:
 
 
 def join(name: str, user: User, role: OrganizationRole, clock: TickingClock) -> None:
-    organizations.set_member(COMMAND, name, user, role, clock=clock)
+    members.set_member(COMMAND, name, user, role, clock=clock)
 
 
 def access_generation() -> int:
@@ -107,11 +109,11 @@ def test_one_becomes_the_owner_oneself(alice: User, bob: User, clock: TickingClo
 def test_an_invitation_is_accepted_by_the_invited_alone(
     acme: str, alice: User, bob: User, carol: User, clock: TickingClock
 ) -> None:
-    invitation = organizations.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
-    assert code_of(organizations.invite, as_person(alice), acme, bob, MEMBER, clock=clock) == "invitation-open"
+    invitation = members.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
+    assert code_of(members.invite, as_person(alice), acme, bob, MEMBER, clock=clock) == "invitation-open"
 
     def take(who: User) -> object:
-        return organizations.answer(as_person(who), invitation.pk, accept=True, clock=clock)
+        return members.answer(as_person(who), invitation.pk, accept=True, clock=clock)
 
     assert code_of(take, carol) == "invitation-missing"
     before = access_generation()
@@ -126,14 +128,14 @@ def test_an_invitation_is_accepted_by_the_invited_alone(
 def test_hostile_201_withdrawn_run_out_and_ended_invitations(
     acme: str, alice: User, bob: User, clock: TickingClock
 ) -> None:
-    first = organizations.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
-    organizations.withdraw(as_person(alice), acme, first.pk, clock=clock)
-    second = organizations.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
+    first = members.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
+    members.withdraw(as_person(alice), acme, first.pk, clock=clock)
+    second = members.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
     clock.move(days=31)
-    third = organizations.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
+    third = members.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
     organizations.delete_organization(as_person(alice), acme, clock=clock)
     for one in (first, second, third):
-        taken = code_of(organizations.answer, as_person(bob), one.pk, accept=True, clock=clock)
+        taken = code_of(members.answer, as_person(bob), one.pk, accept=True, clock=clock)
         assert taken == "invitation-missing"
 
 
@@ -143,16 +145,16 @@ def test_hostile_201_a_manager_deals_with_members_alone(
     join(acme, bob, MANAGER, clock)
     manager = as_person(bob)
     for role in (OWNER, MANAGER):
-        assert code_of(organizations.invite, manager, acme, carol, role, clock=clock) == ("organization-forbidden")
+        assert code_of(members.invite, manager, acme, carol, role, clock=clock) == ("organization-forbidden")
     join(acme, carol, MEMBER, clock)
     for role in (OWNER, MANAGER):
-        assert code_of(organizations.set_member, manager, acme, carol, role, clock=clock) == ("organization-forbidden")
+        assert code_of(members.set_member, manager, acme, carol, role, clock=clock) == ("organization-forbidden")
     for user in (alice, bob):
-        done = code_of(organizations.set_member, manager, acme, user, MEMBER, clock=clock)
+        done = code_of(members.set_member, manager, acme, user, MEMBER, clock=clock)
         assert done == "organization-forbidden"
-    assert code_of(organizations.remove_member, manager, acme, alice, clock=clock) == "organization-forbidden"
+    assert code_of(members.remove_member, manager, acme, alice, clock=clock) == "organization-forbidden"
     assert code_of(organizations.delete_organization, manager, acme, clock=clock) == "organization-forbidden"
-    organizations.remove_member(manager, acme, carol, clock=clock)
+    members.remove_member(manager, acme, carol, clock=clock)
     assert not Membership.objects.filter(user=carol).exists()
 
 
@@ -161,25 +163,25 @@ def test_a_member_and_a_stranger_run_nothing(
 ) -> None:
     join(acme, bob, MEMBER, clock)
     for who in (as_person(bob), as_person(carol)):
-        assert code_of(organizations.invite, who, acme, carol, MEMBER, clock=clock) == "organization-forbidden"
-        assert code_of(organizations.create_team, who, acme, "core", clock=clock) == "organization-forbidden"
+        assert code_of(members.invite, who, acme, carol, MEMBER, clock=clock) == "organization-forbidden"
+        assert code_of(teams.create_team, who, acme, "core", clock=clock) == "organization-forbidden"
         assert code_of(organizations.set_title, who, acme, "x", clock=clock) == "organization-forbidden"
         assert code_of(organization_tokens.create, who, acme, "x", clock=clock) == "organization-forbidden"
-        assert code_of(organizations.set_member, who, acme, carol, MEMBER, clock=clock) == "organization-forbidden"
-    assert code_of(organizations.leave, as_person(carol), acme, clock=clock) == "organization-forbidden"
+        assert code_of(members.set_member, who, acme, carol, MEMBER, clock=clock) == "organization-forbidden"
+    assert code_of(members.leave, as_person(carol), acme, clock=clock) == "organization-forbidden"
 
 
 def test_the_last_owner_stays(acme: str, alice: User, bob: User, clock: TickingClock) -> None:
     join(acme, bob, OWNER, clock)
     people.disable_user(COMMAND, bob, clock=clock)
     for act in (
-        lambda: organizations.leave(as_person(alice), acme, clock=clock),
-        lambda: organizations.remove_member(COMMAND, acme, alice, clock=clock),
-        lambda: organizations.set_member(COMMAND, acme, alice, MEMBER, clock=clock),
+        lambda: members.leave(as_person(alice), acme, clock=clock),
+        lambda: members.remove_member(COMMAND, acme, alice, clock=clock),
+        lambda: members.set_member(COMMAND, acme, alice, MEMBER, clock=clock),
     ):
         assert code_of(act) == "last-owner"
     people.enable_user(COMMAND, bob, clock=clock)
-    organizations.leave(as_person(alice), acme, clock=clock)
+    members.leave(as_person(alice), acme, clock=clock)
     assert [m.user.username for m in Membership.objects.select_related("user")] == ["bob"]
 
 
@@ -217,7 +219,7 @@ def test_owners_and_managers_own_its_projects_members_nothing(
     join(acme, bob, MANAGER, clock)
     join(acme, carol, MEMBER, clock)
     assert (rights(bob, tapes), rights(carol, tapes)) == (ProjectRole.OWNER, None)
-    organizations.remove_member(COMMAND, acme, bob, clock=clock)
+    members.remove_member(COMMAND, acme, bob, clock=clock)
     assert rights(bob, tapes) is None
 
 
@@ -225,11 +227,11 @@ def test_a_team_gives_what_it_was_given_until_it_ends(
     tapes: str, acme: str, alice: User, bob: User, clock: TickingClock
 ) -> None:
     me = as_person(alice)
-    organizations.create_team(me, acme, "Core", clock=clock)
-    organizations.set_team_role(me, acme, "core", tapes, ProjectRole.MAINTAINER, clock=clock)
+    teams.create_team(me, acme, "Core", clock=clock)
+    teams.set_team_role(me, acme, "core", tapes, ProjectRole.MAINTAINER, clock=clock)
 
     def put(inside: bool) -> None:
-        organizations.set_team_member(me, acme, "core", bob, inside=inside, clock=clock)
+        teams.set_team_member(me, acme, "core", bob, inside=inside, clock=clock)
 
     assert code_of(put, True) == "member-missing"
     join(acme, bob, MEMBER, clock)
@@ -237,15 +239,15 @@ def test_a_team_gives_what_it_was_given_until_it_ends(
     put(True)
     assert access_generation() == before + 1
     assert rights(bob, tapes) is ProjectRole.MAINTAINER
-    organizations.set_team_role(me, acme, "core", tapes, ProjectRole.OWNER, clock=clock)
+    teams.set_team_role(me, acme, "core", tapes, ProjectRole.OWNER, clock=clock)
     assert rights(bob, tapes) is ProjectRole.OWNER
     put(False)
     assert rights(bob, tapes) is None
     put(True)
-    organizations.set_team_role(me, acme, "core", tapes, None, clock=clock)
+    teams.set_team_role(me, acme, "core", tapes, None, clock=clock)
     assert rights(bob, tapes) is None
-    organizations.set_team_role(me, acme, "core", tapes, ProjectRole.OWNER, clock=clock)
-    organizations.delete_team(me, acme, "core", clock=clock)
+    teams.set_team_role(me, acme, "core", tapes, ProjectRole.OWNER, clock=clock)
+    teams.delete_team(me, acme, "core", clock=clock)
     assert rights(bob, tapes) is None
     assert code_of(put, True) == "team-unknown"
 
@@ -254,11 +256,11 @@ def test_leaving_the_organization_is_leaving_its_teams(
     tapes: str, acme: str, alice: User, bob: User, clock: TickingClock
 ) -> None:
     me = as_person(alice)
-    organizations.create_team(me, acme, "core", clock=clock)
-    organizations.set_team_role(me, acme, "core", tapes, ProjectRole.OWNER, clock=clock)
+    teams.create_team(me, acme, "core", clock=clock)
+    teams.set_team_role(me, acme, "core", tapes, ProjectRole.OWNER, clock=clock)
     join(acme, bob, MEMBER, clock)
-    organizations.set_team_member(me, acme, "core", bob, inside=True, clock=clock)
-    organizations.leave(as_person(bob), acme, clock=clock)
+    teams.set_team_member(me, acme, "core", bob, inside=True, clock=clock)
+    members.leave(as_person(bob), acme, clock=clock)
     join(acme, bob, MEMBER, clock)
     assert rights(bob, tapes) is None
 
@@ -268,26 +270,26 @@ def test_a_team_has_no_part_in_projects_of_others(
 ) -> None:
     bobs_press.wheel("reels", "1.0")
     press.wheel("spools", "1.0")
-    organizations.create_team(as_person(alice), acme, "core", clock=clock)
+    teams.create_team(as_person(alice), acme, "core", clock=clock)
     for name in ("reels", "spools", "nowhere"):
         args = (as_person(alice), acme, "core", name, ProjectRole.OWNER)
-        assert code_of(organizations.set_team_role, *args, clock=clock) == "project-unknown"
+        assert code_of(teams.set_team_role, *args, clock=clock) == "project-unknown"
 
 
 @pytest.mark.parametrize("team", ["", "a b", "../x", "x" * 51])
 def test_a_team_name_that_does_not_go(acme: str, alice: User, clock: TickingClock, team: str) -> None:
-    assert code_of(organizations.create_team, as_person(alice), acme, team, clock=clock) == "team-name-invalid"
+    assert code_of(teams.create_team, as_person(alice), acme, team, clock=clock) == "team-name-invalid"
 
 
 def test_a_team_member_publishes_and_yanks_and_no_more(
     tapes: str, acme: str, alice: User, bob: User, bobs_press: Press, clock: TickingClock
 ) -> None:
     me = as_person(alice)
-    organizations.create_team(me, acme, "core", clock=clock)
+    teams.create_team(me, acme, "core", clock=clock)
     join(acme, bob, MEMBER, clock)
-    organizations.set_team_member(me, acme, "core", bob, inside=True, clock=clock)
+    teams.set_team_member(me, acme, "core", bob, inside=True, clock=clock)
     assert code_of(bobs_press.wheel, tapes, "1.1") == "project-forbidden"
-    organizations.set_team_role(me, acme, "core", tapes, ProjectRole.MAINTAINER, clock=clock)
+    teams.set_team_role(me, acme, "core", tapes, ProjectRole.MAINTAINER, clock=clock)
     bobs_press.wheel(tapes, "1.1")
     releases.yank(as_person(bob), tapes, "1.1", clock=clock)
     done = code_of(projects.set_status, as_person(bob), tapes, Status.ARCHIVED, clock=clock)
@@ -342,10 +344,10 @@ def test_from_an_organization_to_a_person_and_its_teams_have_no_part_any_more(
     tapes: str, acme: str, alice: User, bob: User, carol: User, clock: TickingClock
 ) -> None:
     me = as_person(alice)
-    organizations.create_team(me, acme, "core", clock=clock)
-    organizations.set_team_role(me, acme, "core", tapes, ProjectRole.OWNER, clock=clock)
+    teams.create_team(me, acme, "core", clock=clock)
+    teams.set_team_role(me, acme, "core", tapes, ProjectRole.OWNER, clock=clock)
     join(acme, carol, MEMBER, clock)
-    organizations.set_team_member(me, acme, "core", carol, inside=True, clock=clock)
+    teams.set_team_member(me, acme, "core", carol, inside=True, clock=clock)
     offer = transfers.offer(me, tapes, bob, clock=clock)
     assert offer is not None
     transfers.answer(as_person(bob), offer.pk, accept=True, clock=clock)
@@ -422,7 +424,7 @@ def test_a_token_of_an_organization_speaks_for_it_whoever_leaves(
     join(acme, bob, MANAGER, clock)
     token, secret = organization_tokens.create(as_person(bob), acme, "ci", clock=clock)
     assert secret.startswith("pkh_o")
-    organizations.remove_member(COMMAND, acme, bob, clock=clock)
+    members.remove_member(COMMAND, acme, bob, clock=clock)
     people.disable_user(COMMAND, bob, clock=clock)
     ci = press_with(secret, resources)
     assert (ci.identity.username, ci.identity.user_id, ci.identity.anonymous) == ("Acme", None, False)
@@ -502,16 +504,16 @@ def test_what_others_do_is_told_by_mail(
 ) -> None:
     notices.follow(resources)
     mail.outbox.clear()
-    invitation = organizations.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
-    organizations.answer(as_person(bob), invitation.pk, accept=True, clock=clock)
-    organizations.set_member(as_person(alice), acme, bob, MANAGER, clock=clock)
+    invitation = members.invite(as_person(alice), acme, bob, MEMBER, clock=clock)
+    members.answer(as_person(bob), invitation.pk, accept=True, clock=clock)
+    members.set_member(as_person(alice), acme, bob, MANAGER, clock=clock)
     press.wheel("tapes", "1.0")
     offer = transfers.offer(as_person(alice), "tapes", carol, clock=clock)
     assert offer is not None
     transfers.answer(as_person(carol), offer.pk, accept=False, clock=clock)
     token, _ = organization_tokens.create(as_person(alice), acme, "ci", clock=clock)
     organization_tokens.delete(as_person(bob), acme, token.pk, clock=clock)
-    organizations.remove_member(as_person(alice), acme, bob, clock=clock)
+    members.remove_member(as_person(alice), acme, bob, clock=clock)
     while notices.follow(resources):
         pass
     assert [(one.to[0].partition("@")[0], one.subject) for one in mail.outbox] == [
@@ -527,7 +529,7 @@ def test_what_others_do_is_told_by_mail(
 def test_making_and_ending_are_journalled(acme: str, alice: User, clock: TickingClock) -> None:
     organizations.set_title(as_person(alice), acme, "Acme Reels", clock=clock)
     organizations.set_title(as_person(alice), acme, "Acme  Reels", clock=clock)
-    organizations.create_team(as_person(alice), acme, "core", clock=clock)
+    teams.create_team(as_person(alice), acme, "core", clock=clock)
     organizations.delete_organization(as_person(alice), acme, clock=clock)
     told = JournalEntry.objects.filter(detail__organization="Acme").order_by("serial").values_list("kind", "actor")
     assert list(told) == [

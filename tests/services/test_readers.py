@@ -10,7 +10,7 @@ from tests.services.conftest import make_user
 from packhouse.catalogue.models import Counter, User
 from packhouse.domain.permissions import Action, Identity, OrganizationRole, ReadMode, may
 from packhouse.errors import Kind, PackhouseError
-from packhouse.services import access, indexes, organization_tokens, organizations, readers, tokens
+from packhouse.services import access, indexes, members, organization_tokens, organizations, readers, teams, tokens
 from packhouse.services.journal import COMMAND
 
 pytestmark = pytest.mark.django_db
@@ -21,9 +21,9 @@ def vault(alice: User, bob: User, clock: TickingClock) -> str:
     """A closed index; alice owns the organization acme, bob is in its team core."""
     indexes.create_index(COMMAND, "vault", ReadMode.CLOSED, clock=clock)
     organizations.create_organization(COMMAND, "acme", alice, clock=clock)
-    organizations.create_team(COMMAND, "acme", "core", clock=clock)
-    organizations.set_member(COMMAND, "acme", bob, OrganizationRole.MEMBER, clock=clock)
-    organizations.set_team_member(COMMAND, "acme", "core", bob, inside=True, clock=clock)
+    teams.create_team(COMMAND, "acme", "core", clock=clock)
+    members.set_member(COMMAND, "acme", bob, OrganizationRole.MEMBER, clock=clock)
+    teams.set_team_member(COMMAND, "acme", "core", bob, inside=True, clock=clock)
     return "vault"
 
 
@@ -54,10 +54,10 @@ def test_a_team_reads_and_only_while_one_is_in_it(vault: str, alice: User, bob: 
     assert not reads(person(bob))
     grant("ACME/Core", clock)
     assert [reads(person(bob)), reads(speaking(secret, clock)), reads(person(alice))] == [True, True, False]
-    organizations.set_team_member(COMMAND, "acme", "core", bob, inside=False, clock=clock)
+    teams.set_team_member(COMMAND, "acme", "core", bob, inside=False, clock=clock)
     assert [reads(person(bob)), reads(speaking(secret, clock))] == [False, False]
-    organizations.set_team_member(COMMAND, "acme", "core", bob, inside=True, clock=clock)
-    organizations.delete_team(COMMAND, "acme", "core", clock=clock)
+    teams.set_team_member(COMMAND, "acme", "core", bob, inside=True, clock=clock)
+    teams.delete_team(COMMAND, "acme", "core", clock=clock)
     assert not reads(person(bob))
     assert readers.readers_of("vault") == []
 

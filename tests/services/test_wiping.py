@@ -23,6 +23,7 @@ from packhouse.services import (
     access,
     guests,
     indexes,
+    members,
     organization_tokens,
     organizations,
     pages,
@@ -30,6 +31,7 @@ from packhouse.services import (
     releases,
     search,
     snapshots,
+    teams,
     tokens,
     wiping,
 )
@@ -173,9 +175,9 @@ def test_organizations_of_guests_alone_go_with_their_tokens_and_others_stay(
 ) -> None:
     for name, owner in (("theirs", used), ("ours", alice)):
         organizations.create_organization(COMMAND, name, owner, clock=clock)
-        organizations.create_team(COMMAND, name, "core", clock=clock)
-    organizations.set_member(COMMAND, "ours", used, OrganizationRole.MEMBER, clock=clock)
-    organizations.set_team_member(COMMAND, "ours", "core", used, inside=True, clock=clock)
+        teams.create_team(COMMAND, name, "core", clock=clock)
+    members.set_member(COMMAND, "ours", used, OrganizationRole.MEMBER, clock=clock)
+    teams.set_team_member(COMMAND, "ours", "core", used, inside=True, clock=clock)
     secrets = [organization_tokens.create(COMMAND, name, "ci", clock=clock)[1] for name in ("theirs", "ours")]
     indexes.create_index(COMMAND, "vault", ReadMode.CLOSED, clock=clock)
     for reader in ("theirs", "ours", used.username):

@@ -23,7 +23,17 @@ from tests.web.test_routes import ROUTES
 
 from packhouse.catalogue.models import User
 from packhouse.domain.permissions import OrganizationRole, ProjectRole, ReadMode
-from packhouse.services import access, collaborators, indexes, organization_tokens, organizations, tokens, transfers
+from packhouse.services import (
+    access,
+    collaborators,
+    indexes,
+    members,
+    organization_tokens,
+    organizations,
+    teams,
+    tokens,
+    transfers,
+)
 from packhouse.services.journal import COMMAND
 
 pytestmark = pytest.mark.django_db
@@ -253,7 +263,7 @@ class World:
         people = {name: make_user(name) for name in PEOPLE[1:-1]} | {"keeper": make_user("keeper", admin=True)}
         organizations.create_organization(COMMAND, "Acme", people["founder"], clock=self.clock)
         for name, role in (("manager", "manager"), ("member", "member"), ("teammate", "member")):
-            organizations.set_member(COMMAND, "Acme", people[name], OrganizationRole(role), clock=self.clock)
+            members.set_member(COMMAND, "Acme", people[name], OrganizationRole(role), clock=self.clock)
         _, secret = tokens.create_token(COMMAND, people["owner"], "begin", clock=self.clock)
         Press(resources, access.authenticate(f"Bearer {secret}", self.clock())).wheel("tapes", "1.0")
         invitation = collaborators.invite(
@@ -262,9 +272,9 @@ class World:
         maintainer = access.identity_of_user(people["maintainer"])
         collaborators.answer(maintainer, invitation.pk, accept=True, clock=self.clock)
         transfers.offer(COMMAND, "tapes", organizations.find_organization("Acme"), clock=self.clock)
-        organizations.create_team(COMMAND, "Acme", "core", clock=self.clock)
-        organizations.set_team_member(COMMAND, "Acme", "core", people["teammate"], inside=True, clock=self.clock)
-        organizations.set_team_role(COMMAND, "Acme", "core", "tapes", ProjectRole.MAINTAINER, clock=self.clock)
+        teams.create_team(COMMAND, "Acme", "core", clock=self.clock)
+        teams.set_team_member(COMMAND, "Acme", "core", people["teammate"], inside=True, clock=self.clock)
+        teams.set_team_role(COMMAND, "Acme", "core", "tapes", ProjectRole.MAINTAINER, clock=self.clock)
         self.people = people
         self.browsers = {"nobody": client()}
         for name, person in people.items():

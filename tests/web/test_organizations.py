@@ -13,7 +13,7 @@ from tests.infra.publishing import make_resources
 
 from packhouse.catalogue.models import Membership, Organization, Project, Role, Team, Token, Transfer, User
 from packhouse.domain.permissions import OrganizationRole
-from packhouse.services import access, organizations
+from packhouse.services import access, members
 from packhouse.services.indexes import ensure_main
 from packhouse.services.journal import COMMAND
 from packhouse.services.resources import now
@@ -108,7 +108,7 @@ def test_declined_and_withdrawn(acme: Browser):
 def test_leaving_and_the_last_owner_stays(acme: Browser):
     acme.post(f"{HOME}people/", action="remove", username="alice")
     assert "would be left without an owner" in page(acme, f"{HOME}people/")
-    organizations.set_member(COMMAND, "Acme", make_user("bob"), OrganizationRole.OWNER, clock=now)
+    members.set_member(COMMAND, "Acme", make_user("bob"), OrganizationRole.OWNER, clock=now)
     assert acme.post(f"{HOME}people/", action="remove", username="alice")["Location"] == MINE
     assert acme.get(HOME).status_code == 403
 
@@ -118,7 +118,7 @@ def test_a_team_is_made_filled_given_a_role_and_ended(acme: Browser):
     acme.post(f"/manage/project/{row.name}/transfer/", receiver="acme", name="tapes")
     assert acme.post(f"{HOME}teams/", team="Core")["Location"] == f"{HOME}team/core/"
     here = f"{HOME}team/core/"
-    organizations.set_member(COMMAND, "Acme", make_user("bob"), OrganizationRole.MEMBER, clock=now)
+    members.set_member(COMMAND, "Acme", make_user("bob"), OrganizationRole.MEMBER, clock=now)
     acme.post(here, action="add", username="bob")
     acme.post(here, action="give", project="tapes", role="maintainer")
     text = page(acme, here)
@@ -156,7 +156,7 @@ def test_its_token_is_made_shown_once_rotated_and_deleted(acme: Browser):
 
 
 def test_the_token_page_is_for_those_who_run_it(acme: Browser):
-    organizations.set_member(COMMAND, "Acme", make_user("bob"), OrganizationRole.MEMBER, clock=now)
+    members.set_member(COMMAND, "Acme", make_user("bob"), OrganizationRole.MEMBER, clock=now)
     bob = Browser()
     bob.sign_in("bob")
     bob.reauthenticate()

@@ -84,7 +84,7 @@ def member(name: str, user: str, role: str, end: bool, data: str | None) -> None
     bootstrap.connect(config.load(data=data))
     from packhouse.domain.permissions import OrganizationRole
     from packhouse.services.journal import COMMAND
-    from packhouse.services.organizations import remove_member, set_member
+    from packhouse.services.members import remove_member, set_member
     from packhouse.services.people import find_user
     from packhouse.services.resources import now
 
@@ -123,8 +123,8 @@ def team(
     if bool(project) != bool(role):
         raise click.UsageError("Give --project and --role together.")
     bootstrap.connect(config.load(data=data))
-    from packhouse.services.organizations import TeamChange, change_team
     from packhouse.services.resources import now
+    from packhouse.services.teams import TeamChange, change_team
 
     change = TeamChange(added, removed, project, role or "", end)
     change_team(name, team_name, change, clock=now)

@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from packhouse.catalogue.models import Invitation, Project, Role, User
 from packhouse.domain.permissions import Action, Identity, ProjectRole
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access, pages
+from packhouse.services import access, offers, pages
 from packhouse.services.journal import Actor, Clock, Entry, Fact, Moment, bump_access, record, take, write
 from packhouse.services.standing import Asker, demand
-
-VALID = timedelta(days=30)
-OPEN = "open"
 
 
 def invite(asker: Asker, name: str, user: User, role: ProjectRole, *, clock: Clock) -> Invitation:
@@ -28,24 +23,17 @@ def invite(asker: Asker, name: str, user: User, role: ProjectRole, *, clock: Clo
             role=role.value,
             invited_by_id=actor.user_id or user.pk,
             created_at=moment.at,
-            expires_at=moment.at + VALID,
+            expires_at=moment.at + offers.VALID,
         )
         _record(project, moment, actor, Fact.INVITATION_SENT, user, role=role.value)
     return invitation
 
 
 def _demand_invitable(project: Project, user: User, clock: Clock) -> None:
-    _expire(project, clock)
-    if not user.is_active:
-        raise _conflict("user-disabled", f"The account {user.username!r} is disabled; invite another.")
+    held = None
     if Role.objects.filter(project=project, user=user).exists():
-        raise _conflict("role-exists", f"{user.username!r} has a role in {project.name!r} already; change that.")
-    if Invitation.objects.filter(project=project, user=user, state=OPEN).exists():
-        raise _conflict("invitation-open", f"{user.username!r} is invited already; wait for the answer or withdraw it.")
-
-
-def _expire(project: Project, clock: Clock) -> None:
-    Invitation.objects.filter(project=project, state=OPEN, expires_at__lte=clock()).update(state="expired")
+        held = _conflict("role-exists", f"{user.username!r} has a role in {project.name!r} already; change that.")
+    offers.demand_invitable(user, Invitation.objects.filter(project=project), held, "user", clock)
 
 
 def answer(identity: Identity, invitation_id: int, *, accept: bool, clock: Clock) -> Invitation:
@@ -53,11 +41,10 @@ def answer(identity: Identity, invitation_id: int, *, accept: bool, clock: Clock
     with write():
         person = access.still_valid(identity, clock())
         _hold_project_of(invitation_id)
-        invitation = _open_invitation(invitation_id, clock, user_id=person.user_id)
+        invitation = _open_invitation(clock, pk=invitation_id, user_id=person.user_id)
         project, actor = invitation.project, Actor.of(person)
         moment = take(2 if accept else 1, clock)
-        invitation.state = "accepted" if accept else "declined"
-        invitation.save(update_fields=["state"])
+        offers.end(invitation, "accepted" if accept else "declined")
         entries = [_entry(project, Fact.INVITATION_ENDED, invitation.user, how=invitation.state)]
         if accept:
             Role.objects.create(project=project, user=invitation.user, role=invitation.role, since=moment.at)
@@ -74,10 +61,9 @@ def withdraw(asker: Asker, name: str, invitation_id: int, *, clock: Clock) -> No
     """Take an open invitation of this project back."""
     with write():
         project, actor = demand(asker, Action.MANAGE, name, clock)
-        invitation = _open_invitation(invitation_id, clock, project_id=project.pk)
+        invitation = _open_invitation(clock, pk=invitation_id, project_id=project.pk)
         moment = take(1, clock)
-        invitation.state = "withdrawn"
-        invitation.save(update_fields=["state"])
+        offers.end(invitation, "withdrawn")
         _record(project, moment, actor, Fact.INVITATION_ENDED, invitation.user, how="withdrawn")
 
 
@@ -87,13 +73,9 @@ def _hold_project_of(invitation_id: int) -> None:
     Project.objects.select_for_update(no_key=True).filter(pk__in=of).first()
 
 
-def _open_invitation(invitation_id: int, clock: Clock, **of: int | None) -> Invitation:
-    rows = Invitation.objects.select_for_update(of=("self",), no_key=True).select_related("project", "user")
-    found = rows.filter(pk=invitation_id, state=OPEN, project__deleted_serial=None, **of).first()
-    if found is None or found.expires_at <= clock():
-        message = "There is no such open invitation; it was answered, withdrawn or ran out."
-        raise refuse(Kind.MISSING, "invitation-missing", message)
-    return found
+def _open_invitation(clock: Clock, **of: int | None) -> Invitation:
+    rows = Invitation.objects.select_related("project").filter(project__deleted_serial=None, **of)
+    return offers.open_invitation(rows, clock)
 
 
 def change_role(asker: Asker, name: str, user: User, role: ProjectRole, *, clock: Clock) -> None:

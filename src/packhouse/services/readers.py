@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from packhouse.catalogue.models import IndexGrant, Organization, Team, Token, User
 from packhouse.errors import Kind, refuse
-from packhouse.services.organizations import find_organization, find_team
+from packhouse.services.organizations import find_organization
 from packhouse.services.people import find_user
+from packhouse.services.teams import find_team
 
 Reader = User | Organization | Team | Token
 TOKEN = "token:"

@@ -14,12 +14,11 @@ from django.db.models import Q
 from packhouse.catalogue.models import Membership, Organization, Project, Role, TeamRole, Transfer, User
 from packhouse.domain.permissions import Action, Identity, OrganizationRole, ProjectRole, may
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access, pages
+from packhouse.services import access, offers, pages
 from packhouse.services.journal import Actor, Clock, Entry, Fact, bump_access, record, take, write
 from packhouse.services.standing import Asker, demand
 
 VALID = timedelta(days=14)
-OPEN = "open"
 _RUNNERS = (OrganizationRole.OWNER.value, OrganizationRole.MANAGER.value)
 
 Receiver = User | Organization
@@ -44,8 +43,8 @@ def offer(asker: Asker, name: str, receiver: Receiver, *, clock: Clock) -> Trans
     with write():
         project, actor = demand(asker, Action.MANAGE, name, clock)
         _demand_other(project, receiver)
-        _expire(project, clock)
-        if Transfer.objects.filter(project=project, state=OPEN).exists():
+        offers.expire(Transfer.objects.filter(project=project), clock)
+        if Transfer.objects.filter(project=project, state=offers.OPEN).exists():
             message = f"{project.name!r} is offered to somebody already; wait for the answer or withdraw that."
             raise _conflict("transfer-open", message)
         if actor.user_id is None or _runs(actor.user_id, receiver):
@@ -80,19 +79,14 @@ def _runs(user_id: int, receiver: Receiver) -> bool:
     return Membership.objects.filter(organization=receiver, user_id=user_id, role__in=_RUNNERS).exists()
 
 
-def _expire(project: Project, clock: Clock) -> None:
-    Transfer.objects.filter(project=project, state=OPEN, expires_at__lte=clock()).update(state="expired")
-
-
 def withdraw(asker: Asker, name: str, *, clock: Clock) -> None:
     """Take the open offer of a project back; raises MISSING when there is none."""
     with write():
         project, actor = demand(asker, Action.MANAGE, name, clock)
-        row = Transfer.objects.filter(project=project, state=OPEN).first()
+        row = Transfer.objects.filter(project=project, state=offers.OPEN).first()
         if row is None:
             raise _missing()
-        row.state = "withdrawn"
-        row.save(update_fields=["state"])
+        offers.end(row, "withdrawn")
         to = str(row.to_user or row.to_organization)
         record(take(1, clock), actor, [_entry(Fact.TRANSFER_ENDED, project, to=to, how=row.state)])
 
@@ -107,13 +101,12 @@ def answer(identity: Identity, transfer_id: int, *, accept: bool, clock: Clock) 
         may(person, Action.ACCOUNT).demand()
         of = Transfer.objects.filter(pk=transfer_id).values("project_id")
         project = Project.objects.select_for_update(no_key=True).filter(pk__in=of, deleted_serial=None).first()
-        row = Transfer.objects.filter(_to(person.user_id or 0), pk=transfer_id, state=OPEN, expires_at__gt=clock())
+        row = offers.living(Transfer.objects.filter(_to(person.user_id or 0), pk=transfer_id), clock)
         found = row.select_related("to_user", "to_organization", "offered_by").first()
         if project is None or found is None or (accept and not _may_give(found, project)):
             raise _missing()
         receiver: Receiver = found.to_user or found.to_organization  # type: ignore[assignment]  # one of them is set
-        found.state = "accepted" if accept else "declined"
-        found.save(update_fields=["state"])
+        offers.end(found, "accepted" if accept else "declined")
         said = {"to": str(receiver), "offered_by": found.offered_by.username, "how": found.state}
         actor, entry = Actor.of(person), _entry(Fact.TRANSFER_ENDED, project, **said)
         record(take(1, clock), actor, [entry])
@@ -159,13 +152,13 @@ def _move(project: Project, receiver: Receiver, giver_id: int | None, actor: Act
 
 def offers_to(user: User, clock: Clock) -> list[Transfer]:
     """What a person may accept or decline."""
-    rows = Transfer.objects.filter(_to(user.pk), state=OPEN, expires_at__gt=clock(), project__deleted_serial=None)
+    rows = offers.living(Transfer.objects.filter(_to(user.pk), project__deleted_serial=None), clock)
     return list(rows.select_related("project", "to_organization", "offered_by").order_by("created_at"))
 
 
 def open_offer(project: Project, clock: Clock) -> Transfer | None:
     """The open offer of a project."""
-    rows = Transfer.objects.filter(project=project, state=OPEN, expires_at__gt=clock())
+    rows = offers.living(Transfer.objects.filter(project=project), clock)
     return rows.select_related("to_user", "to_organization", "offered_by").first()
 
 

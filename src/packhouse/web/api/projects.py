@@ -16,7 +16,7 @@ from packhouse.services.standing import demand_known
 from packhouse.web import resources
 from packhouse.web.api.operations import Asked, Field, Operation
 from packhouse.web.api.shapes import MOMENT, NUMBER, TEXT, YES, many, perhaps, thing
-from packhouse.web.manage import tell_invited
+from packhouse.web.manage_people import tell_invited
 from packhouse.web.projects import release_of
 
 RELEASE = thing(version=TEXT, files=NUMBER, yanked=YES)
