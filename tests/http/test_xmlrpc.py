@@ -67,6 +67,25 @@ def test_E6_roles(shelf: Site):
     assert call(shelf, "user_packages", "nobody-of-this-name") == []
 
 
+def test_E6_roles_of_an_organization(site: Site):
+    """It is the owner of its projects for mirrors and in the documents; its people are its members' to know."""
+    name, acme, member = fresh(), fresh("acme"), site.make_user()
+    site.publish(wheel(name, "1.0"))
+    site.must("organization", "create", acme, "--owner", site.owner.name)
+    site.must("organization", "member", acme, member.name, "--role", "manager")
+    site.must("organization", "transfer", name, "--to", acme)
+    assert call(site, "package_roles", name)[0] == ["Owner", acme]
+    assert member.name not in str(call(site, "package_roles", name))
+    assert call(site, "user_packages", acme.upper()) == [["Owner", name]]
+    assert call(site, "user_packages", member.name) == []
+    for path in (f"/pypi/{name}/json", f"/pypi/{name}/1.0/json"):
+        said = site.ask(path).json()["ownership"]
+        assert said["organization"] == acme
+        assert acme not in [role["user"] for role in said["roles"]]
+    assert name in site.ask(f"/org/{acme}/", accept="text/html").text
+    assert name not in site.ask(f"/user/{member.name}/", accept="text/html").text
+
+
 def test_E6_browse_finds_releases_with_all_of_the_classifiers(site: Site):
     one, two = fresh(), fresh()
     robots, linux = "Topic :: Games/Entertainment :: Turn Based Strategy", "Operating System :: POSIX :: Linux"

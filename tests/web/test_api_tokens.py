@@ -70,7 +70,9 @@ BEYOND: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("held", "wanted"), BEYOND, ids=range(len(BEYOND)))
-def test_no_token_makes_one_that_may_do_more(desk: Desk, held: dict[str, Any], wanted: dict[str, Any]) -> None:
+def test_hostile_183_no_token_makes_one_that_may_do_more(
+    desk: Desk, held: dict[str, Any], wanted: dict[str, Any]
+) -> None:
     organizations.create_organization(COMMAND, "Acme", desk.owner, clock=desk.clock)
     days = {"expires_at": desk.clock.at + timedelta(days=held["expires_at"])} if "expires_at" in held else {}
     secret = desk.token(**{**held, **days})
@@ -89,7 +91,7 @@ def test_what_is_not_said_is_as_of_the_token_that_asks(desk: Desk) -> None:
     assert made["expires"].startswith(f"{end:%Y-%m-%dT%H:%M}")
 
 
-def test_a_token_ends_with_the_one_that_made_it(desk: Desk) -> None:
+def test_hostile_183_a_token_ends_with_the_one_that_made_it(desk: Desk) -> None:
     child = desk.told("POST", "tokens", {"name": "child", "scopes": list(EVERYTHING)})
     grandchild = desk.told("POST", "tokens", {"name": "grandchild"}, child["token"])
     assert grandchild["made_by"] == child["id"]
@@ -98,7 +100,7 @@ def test_a_token_ends_with_the_one_that_made_it(desk: Desk) -> None:
         assert desk.refused("GET", "token", secret=secret) == (401, "token-deleted")
 
 
-def test_a_token_sees_and_ends_those_that_may_do_no_more(desk: Desk) -> None:
+def test_hostile_183_a_token_sees_and_ends_those_that_may_do_no_more(desk: Desk) -> None:
     wide = desk.token(EVERYTHING)
     narrow = desk.token(("manage", "upload"), projects=["tapes"])
     below = desk.token(("upload",), projects=["tapes"])
@@ -115,7 +117,7 @@ def test_a_token_sees_and_ends_those_that_may_do_no_more(desk: Desk) -> None:
     assert desk.refused("GET", "tokens", secret=desk.token(("upload", "read", "yank"))) == (403, "token-action")
 
 
-def test_a_token_that_reads_by_its_own_name_is_beyond_the_others(desk: Desk) -> None:
+def test_hostile_183_a_token_that_reads_by_its_own_name_is_beyond_the_others(desk: Desk) -> None:
     """Rotating it would give its secret, and with it what it alone may read."""
     reader = desk.token(("read",))
     indexes.create_index(COMMAND, "vault", clock=desk.clock)

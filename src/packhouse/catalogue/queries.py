@@ -100,7 +100,8 @@ def project_facts(
     )
     people = tuple((role.capitalize(), user) for role, user in project_people(project.name))
     serial = project.serial if as_of is None else listings.serial_at(project.name, as_of)
-    return ProjectFacts(project.name, project.display_name, serial, releases, people)
+    owning = people[0][1] if people and project.organization_id is not None else None
+    return ProjectFacts(project.name, project.display_name, serial, releases, people, owning)
 
 
 def _names(text: str) -> list[str]:
@@ -183,7 +184,18 @@ def serials(indexes: Iterable[str]) -> dict[str, int]:
 
 
 def roles_of(username: str, indexes: Iterable[str]) -> list[tuple[str, str]]:
-    """(role, display name) of the projects of a person that have a file in these indexes now, owners first."""
+    """(role, display name) of the projects of a person that have a file in these indexes now, owners first.
+
+    An organization is the owner of its projects. What a person is to one by an organization is not told: who belongs
+    to it is for its members to know.
+    """
+    organization = Organization.objects.filter(name_key=username.lower(), deleted_at=None).first()
+    if organization is not None:
+        placed = Placement.objects.filter(index__name__in=indexes, project=OuterRef("pk"), to_serial=None)
+        owned = Project.objects.filter(Exists(placed), organization=organization, deleted_serial=None)
+        return [
+            (ProjectRole.OWNER.value, name) for name in owned.order_by("name").values_list("display_name", flat=True)
+        ]
     placed = Placement.objects.filter(index__name__in=indexes, project=OuterRef("project"), to_serial=None)
     rows = Role.objects.filter(
         Exists(placed), user__username_key=username.lower(), user__is_active=True, project__deleted_serial=None

@@ -75,7 +75,9 @@ class ReleaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class ProjectFacts:
-    """A project as an index shows it. `roles` are (role, user) pairs, owners first; `serial` is its last entry's.
+    """A project as an index shows it. `serial` is that of its last entry.
+
+    `roles` are (role, name) pairs, owners first, with the organization it belongs to among them.
 
     `downloads` is None where nobody counts.
     """
@@ -175,7 +177,7 @@ def _document(project: ProjectFacts, release: ReleaseFacts, addresses: Addresses
         "last_serial": project.serial,
         "ownership": {
             "organization": project.organization,
-            "roles": [{"role": role, "user": user} for role, user in project.roles],
+            "roles": [{"role": role, "user": user} for role, user in project.roles if user != project.organization],
         },
         "urls": _files(release, addresses),
         "vulnerabilities": list(project.vulnerabilities),
