@@ -69,7 +69,7 @@ def test_the_chapters_can_be_typed_as_they_stand(site: Site, tmp_path: Path) -> 
     assert site.must("apply", str(file), "--yes") == "Everything is as declared."
 
 
-def test_time_travel_as_it_stands(site: Site) -> None:
+def test_time_travel_as_it_stands(site: Site, tmp_path: Path) -> None:
     for index in ("staging-2", "prod-2"):
         site.must("index", "create", index)
     site.publish(sdist("reels"), path="/index/staging-2/legacy/")
@@ -81,7 +81,14 @@ def test_time_travel_as_it_stands(site: Site) -> None:
         line = written
         for said, meant in {**ours, "serial-4711": f"serial-{serial}", "4712": promoted}.items():
             line = re.sub(rf"(?<![-\w]){said}(?![-\w])", meant, line)
-        output = site.must(*shlex.split(line))
+        words = [str(tmp_path / word) if word.endswith(".lock.json") else word for word in shlex.split(line)]
+        if "--with" in words:  # of another index
+            with pytest.raises(AssertionError, match="exit status 1"):
+                site.must(*words)
+            continue
+        output = site.must(*words)
+        if words[:2] == ["snapshot", "check"]:
+            assert output == "Nothing differs."
         if line.startswith("promote reels"):
             promoted = output.rpartition(" ")[2]
         typed.append(line.split()[0])

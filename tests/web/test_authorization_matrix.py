@@ -105,6 +105,7 @@ ROWS: dict[str, frozenset[str]] = {
     "/admin/flags/": KEEPERS,
     "/admin/guests/": KEEPERS,
     "/admin/index/<name>/": KEEPERS,
+    "/admin/index/<name>/lock/": KEEPERS,
     "/admin/index/<name>/rollback/": KEEPERS,
     "/admin/index/<name>/snapshots/": KEEPERS,
     "/admin/indexes/": KEEPERS,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,13 @@ def test_snapshots_in_the_browser(admin: Browser, house: Resources) -> None:
     assert "is protected" in text(admin.get(admin.post(page, action="delete", snapshot="before")["Location"]))
     admin.post(page, action="unprotect", snapshot="before")
     assert "is invalid" in text(admin.post(page, action="make", name="No!", moment="", note=""))
+
+    lock = admin.get("/admin/index/main/lock/?state=before")
+    assert lock["Content-Disposition"] == 'attachment; filename="main-before.lock.json"'
+    assert [file["version"] for file in json.loads(lock.getvalue())["projects"][0]["files"]] == ["1.0"]
+    assert admin.get("/admin/index/main/lock/?state=nothing").status_code == 404
+    assert admin.get("/admin/index/main/lock/?state=@1e309").status_code == 400
+    assert len(json.loads(admin.get("/admin/index/main/lock/").getvalue())["projects"][0]["files"]) == 2
 
     back = "/admin/index/main/rollback/?to=before"
     assert "foo-2.0-py3-none-any.whl" in text(admin.get(back))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -146,3 +146,51 @@ def rollback(to: str, index: str, even_deleted: bool, reason: str, yes: bool, da
         click.echo(f"Done. To undo it: packhouse snapshot rollback @serial-{before} --index {index} --yes")
     else:
         click.echo("Nothing was changed; add --yes to do it.")
+
+
+@snapshot.command()
+@click.argument("state", default="now")
+@index_option
+@click.option("--upstream", default="", metavar="NAME", help="What was kept of an upstream, instead of an index.")
+@click.option("--output", type=click.File("wb", atomic=True), default="-", help="The file to write [standard output].")
+@data_option
+def lock(state: str, index: str, upstream: str, output: IO[bytes], data: str | None) -> None:
+    """Write down all that an index serves in STATE: files with their digests, layers, rules, as JSON with a digest.
+
+    STATE is the name of a snapshot, `@` with a day, a time or serial-N, or `now`. The same state makes the same bytes.
+    """
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.services import locks
+    from packhouse.services.resources import now
+
+    for piece in locks.of_upstream(upstream, state, now) if upstream else locks.of_index(index, state, now):
+        output.write(piece)
+
+
+@snapshot.command()
+@click.argument("file", type=click.File("rb"))
+@click.argument("state", default="now")
+@click.option("--with", "other", type=click.File("rb"), help="Compare with another lock instead.")
+@data_option
+def check(file: IO[bytes], state: str, other: IO[bytes] | None, data: str | None) -> None:
+    """Name what differs between the lock FILE and the same index or upstream in STATE (by default as it is now).
+
+    `then` as STATE is the moment of the lock itself, as it is told today. Exit status 1 when anything differs.
+    """
+    from packhouse import bootstrap, config
+
+    bootstrap.connect(config.load(data=data))
+    from packhouse.domain.locks import differences, read
+    from packhouse.services import locks
+    from packhouse.services.resources import now
+
+    lock = read(file.read())
+    found = list(differences(lock, read(other.read()) if other is not None else locks.again(lock, state, now)))
+    for change in found:
+        where = f"{change.project}\t{change.version}\t{change.filename}"
+        click.echo(f"{change.what}\t{where}\t{change.detail}".rstrip())
+    if found:
+        raise SystemExit(1)
+    click.echo("Nothing differs.")

@@ -7,13 +7,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import indexes, snapshots
+from packhouse.services import indexes, locks, snapshots
 from packhouse.web import resources
 from packhouse.web.administration import ANSWERED, did
 from packhouse.web.manage_forms import MAX_REASON, TypedNameForm
@@ -109,6 +109,18 @@ def _comparison(request: HttpRequest, index: str) -> dict[str, Any]:
     rows = [(word, *file) for word in words for file in getattr(found, word)[:MOST]]
     total = sum(len(getattr(found, word)) for word in words)
     return {"compared": rows, "total": total, "before": before, "after": after}
+
+
+def lock(request: HttpRequest, name: str) -> HttpResponseBase:
+    """`/admin/index/<name>/lock/?state=STATE`: the lock of a state, to be saved."""
+    state = request.GET.get("state", "") or snapshots.NOW
+    pieces = locks.of_index(name, state, _clock())
+    shown = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in state.removeprefix("@"))
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}-{shown[:80]}.lock.json"',
+        "Cache-Control": "no-store",
+    }
+    return StreamingHttpResponse(pieces, content_type="application/json", headers=headers)
 
 
 @asked_again

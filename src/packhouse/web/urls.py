@@ -202,6 +202,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="admin-snapshots",
         methods=FORM,
     ),
+    route("admin/index/<str:name>/lock/", snapshots_page.lock, action=Action.ADMINISTER, name="admin-lock"),
     route(
         "admin/index/<str:name>/rollback/",
         snapshots_page.rollback,
