@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,7 @@ def forget_copies(server: Server) -> None:
     """What another machine, or a day's eviction, would leave: no copy at all."""
     for path in (server.data / "blobs" / "sha256").rglob("*"):
         if path.is_file():
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -69,6 +72,54 @@ def test_files_come_again_when_their_copies_are_gone(start_server: StartServer, 
     status, headers, body = ask(server.url + large[2], "HEAD")
     assert (status, headers["content-length"], body) == (200, str(len(large[1])), b"")
     assert not list((server.data / "blobs" / "sha256").rglob("large*"))
+
+
+def test_a_damaged_small_copy_is_fetched_again(start_server: StartServer, s3: BucketServer):
+    server = start_server(extra=with_bucket(s3))
+    filename, data, path = published(server, "rotten")
+    (copy,) = (f for f in (server.data / "blobs" / "sha256").rglob("*") if f.name == hashlib.sha256(data).hexdigest())
+    copy.chmod(0o600)
+    copy.write_bytes(b"x" * len(data))
+    assert server.get(path)[::2] == (200, data), filename
+    assert copy.read_bytes() == data
+
+
+def test_files_come_while_their_copies_are_removed(start_server: StartServer, s3: BucketServer):
+    """Whatever moment an old copy goes at: the file comes again from the bucket, and nobody is told of damage."""
+    server = start_server(extra=with_bucket(s3))
+    files = [published(server, "small"), published(server, "large", files=PAYLOAD)]
+    copies = [server.data.joinpath("blobs", "sha256", *_parts(data)) for _, data, _ in files]
+    over = threading.Event()
+
+    def forget() -> None:
+        """As what keeps the copies within their bound does: what is young stays."""
+        while not over.is_set():
+            for copy in copies:
+                with suppress(FileNotFoundError):
+                    if copy.stat().st_mtime < time.time() - 60:
+                        copy.unlink()
+
+    def aged(path: str) -> tuple[int, dict[str, str], bytes]:
+        """Ask for a file whose copy is old."""
+        for copy in copies:
+            with suppress(FileNotFoundError):
+                os.utime(copy, (1, 1))
+        return server.get(path)
+
+    forgetting = threading.Thread(target=forget)
+    forgetting.start()
+    try:
+        wrong = [
+            (filename, status)
+            for _ in range(30)
+            for filename, data, path in files
+            for status, _, body in [aged(path)]
+            if (status, body) != (200, data)
+        ]
+    finally:
+        over.set()
+        forgetting.join(60)
+    assert wrong == []
 
 
 def test_a_file_may_be_had_from_the_bucket_itself(start_server: StartServer, s3: BucketServer):

@@ -52,12 +52,16 @@ class Application:
 
     def __init__(self) -> None:
         self.bodies: dict[str, FileRange | GrowingRange] = {}
+        self.second: dict[str, FileRange] = {}
+        """What a path has when it is asked for again."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing to begin."""
 
     def handle(self, exchange: Exchange) -> None:
-        body = self.bodies.get(exchange.request.path)
+        path = exchange.request.path
+        body = self.bodies.get(path)
+        self.bodies.update({path: self.second.pop(path)} if path in self.second else {})
         if body is None:
             exchange.reply(plain(404, "no\n"))
         else:
@@ -235,6 +239,15 @@ def test_a_file_that_is_gone_is_said_to_be_and_the_connection_goes_on(live: Live
         answer.read()
         assert answer.status == status
     connection.close()
+
+
+def test_a_file_that_was_removed_just_now_and_can_come_again_is_sent(live: Live, tmp_path: Path) -> None:
+    """As the copy of a bucket's file that went between the look for it and its opening."""
+    (tmp_path / "come").write_bytes(DATA)
+    live.application.bodies["/f"] = FileRange(str(tmp_path / "gone"), 0, SIZE)
+    live.application.second["/f"] = FileRange(str(tmp_path / "come"), 0, SIZE)
+    with live.ask("/f") as connection:
+        assert whole(connection) == (200, DATA)
 
 
 def test_a_file_shorter_than_it_was_breaks_the_connection(live: Live, tmp_path: Path) -> None:

@@ -99,6 +99,18 @@ def test_what_was_least_used_goes_first_and_comes_again(stock: Resources, alice:
     assert near.stat(names[1][1]) is not None
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_came_or_was_wanted_a_moment_ago_is_never_removed(stock: Resources, alice: User, main: Index):
+    press = press_of(alice, replace(stock, clock=TickingClock()))
+    paths = [blobs_of(stock).near.path(published(press, f"large-{n}", 2_000_000)[1]) for n in range(4)]
+    for age, removed in ((30, False), (90, True)):
+        moment = stock.clock().timestamp() - age
+        for path in paths:
+            os.utime(path, (moment, moment))
+        assert (copies.keep_within(stock) > 0) == removed
+    assert any(path.exists() for path in paths)
+
+
 def published(press: Press, name: str, size: int) -> tuple[str, str]:
     """Publish a wheel of about this size; its filename and digest."""
     from packhouse.catalogue.models import File

@@ -16,7 +16,7 @@ from typing import Protocol, cast
 from packhouse.domain.headers import Headers
 from packhouse.edge.exchanges import DirectExchange, Incoming
 from packhouse.edge.heads import HEAD_BYTES, UNSOUND, FaultyError, Heads, Message, refusal_of_beginning
-from packhouse.edge.http import ClientGoneError, Exchange, FileRange, GrowingRange, Reply, Request, plain
+from packhouse.edge.http import AWAY, ClientGoneError, Exchange, FileRange, GrowingRange, Reply, Request, plain
 from packhouse.edge.limits import CLOSE
 from packhouse.edge.outgoing import Outgoing
 from packhouse.edge.pouring import REST, Pouring, open_source, short_of_files
@@ -234,12 +234,15 @@ class Connection(asyncio.Protocol):
         if self._message is not None:
             self._begin_body(exchange)
         self._handling = True
+        self._handle(exchange)
+        self._handling = False
+
+    def _handle(self, exchange: DirectExchange) -> None:
         try:
             self._host.handle(exchange)
         except Exception:
             log.exception("A request failed at the edge.")
             self.send(exchange, plain(500, "500 Internal Server Error\n", CLOSE))
-        self._handling = False
 
     def _refuse(self, reply: Reply) -> None:
         """Answer what is no request, and hang up."""
@@ -296,6 +299,10 @@ class Connection(asyncio.Protocol):
     def send(self, exchange: DirectExchange, reply: Reply) -> None:
         """Send a reply, once."""
         if exchange is not self._exchange or exchange.answered or self._state != OPEN:
+            return
+        if reply is AWAY and not exchange.again:  # removed just now, as a copy of a bucket's file may be: it can come
+            exchange.again = True
+            self._handle(exchange)
             return
         status, headers, body = reply
         bodiless = exchange.request.method == "HEAD" or status in BODILESS

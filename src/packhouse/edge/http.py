@@ -142,3 +142,7 @@ def plain(status: int, text: str, *extra: tuple[str, str], accept: bool = False)
     """A short reply in plain text that no cache keeps; `accept` when `Accept` had a part in it."""
     body = text.encode()
     return Reply(status, (*error_headers(len(body), TEXT, accept=accept), *extra), body)
+
+
+AWAY = plain(502, "The file is not there any more; ask for it again.\n")
+"""The reply with a file that is not there, although it was when somebody looked: the request is handled once more."""

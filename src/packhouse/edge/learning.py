@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packhouse.domain.headers import Headers
 from packhouse.edge.files import read_hand_off
-from packhouse.edge.http import Reply, Request
+from packhouse.edge.http import AWAY, Reply, Request
 from packhouse.edge.responses import is_for_all
 from packhouse.edge.routes import FileTarget, PageTarget
 from packhouse.storage.pages import Mark
@@ -93,7 +93,8 @@ class FileWatch:
         self._reading.keep_allowed(self._request, dict(headers), self._access)
         if mark is not None:
             self._reading.keep_file(self._target, kept, mark)
-        return self._reading.send_file(kept, self._request, self._target)
+        reply = self._reading.send_file(kept, self._request, self._target)
+        return AWAY if reply.status == 502 and kept.pulled else reply
 
     def done(self) -> None:
         """See `Watch.done`."""

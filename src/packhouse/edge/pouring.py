@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from packhouse.edge.http import FileRange, GrowingRange, Reply, plain
+from packhouse.edge.http import AWAY, FileRange, GrowingRange, Reply, plain
 from packhouse.edge.sending import Source, WholeFile
 from packhouse.storage.growing import Growing, Reader
 
@@ -100,7 +100,10 @@ class _Share:
 
 
 def open_source(body: FileRange | GrowingRange, pouring: Pouring) -> Source | Reply | None:
-    """The open file of a reply, the reply to send instead, or None: ask again in `REST` seconds."""
+    """The open file of a reply, the reply to send instead, or None: ask again in `REST` seconds.
+
+    `AWAY` is the reply when there is no such file: it may have been removed since somebody looked.
+    """
     try:
         if isinstance(body, FileRange) or body.growing.whole:
             return WholeFile(body.path)
@@ -111,7 +114,7 @@ def open_source(body: FileRange | GrowingRange, pouring: Pouring) -> Source | Re
         if isinstance(body, GrowingRange) and not body.growing.over.is_set():  # being put in its place just now
             return None
         _log.error("a file to be sent is not there: %s", body.path)
-        return plain(502, "The file is not there any more; ask for it again.\n")
+        return AWAY
     except OSError as error:
         _log.error("a file can't be opened: %s", error)
         return short_of_files()

@@ -354,9 +354,11 @@ class Reading:
                 self._memory.drop(target)
             elif not kept.audience or self._is_allowed(request.headers, kept.audience):
                 reply = self.send_file(kept, request, target)
-                if _is_same_for_all(kept, target, reply) and not request.query:
-                    self._note_again(request, entry, reply)
-                return reply
+                if reply.status != 502 or not kept.pulled:
+                    if _is_same_for_all(kept, target, reply) and not request.query:
+                        self._note_again(request, entry, reply)
+                    return reply
+                self._memory.drop(target)  # it went since we looked; the origin may bring it again
         return Miss((target, request.headers.get("authorization")), self._watch_file(request, target))
 
     def _is_good(self, kept: KeptFile) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from packhouse.catalogue.models import File
 from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.services.keeping import is_whole
 from packhouse.services.maintenance import GRACE, unnamed
 from packhouse.storage.blobs import BucketBlobs
 from packhouse.storage.growing import Growing
@@ -28,9 +29,13 @@ _log = logging.getLogger(__name__)
 
 SMALL = 1024 * 1024
 """Bytes up to which a copy is whole before the first byte of it goes out."""
+LOOKED_AT = 128 * 1024
+"""Bytes of a copy up to which it is read before it is trusted."""
 BEGIN_SECONDS = 45.0
 """Seconds that somebody waits for the first byte."""
 MOST_AT_ONCE = 16
+YOUNG = timedelta(minutes=1)
+"""What came or was touched a moment ago stays: somebody was just told that it is here."""
 LOW = 0.9
 """The share of the bound down to which is removed, so that it is not reached again at once."""
 BATCH = 500
@@ -44,7 +49,7 @@ def bring(resources: Resources, sha256: str) -> Growing | None:
     Raises PackhouseError (MISSING when the bucket has it not, UNAVAILABLE when it does not come).
     """
     blobs = resources.blobs
-    if not isinstance(blobs, BucketBlobs) or blobs.near.stat(sha256) is not None:
+    if not isinstance(blobs, BucketBlobs) or _has_copy(blobs, sha256):
         return None
     growing, leads = resources.nursery.join(sha256, Path())
     if leads:
@@ -53,6 +58,16 @@ def bring(resources: Resources, sha256: str) -> Growing | None:
     if whole is None:
         raise refuse(Kind.UNAVAILABLE, "storage-failed", "The bucket took too long to give the file; try again.")
     return None if whole else growing
+
+
+def _has_copy(blobs: BucketBlobs, sha256: str) -> bool:
+    """Whether there is a copy; a small one with other bytes is removed, for the bucket has the right ones."""
+    size = blobs.near.stat(sha256)
+    if size is None or size > LOOKED_AT or is_whole(blobs.near, sha256):
+        return size is not None
+    _log.warning("the copy of %s was damaged and is fetched again", sha256)
+    blobs.near.delete(sha256)
+    return False
 
 
 def _run(resources: Resources, blobs: BucketBlobs, growing: Growing) -> None:
@@ -120,11 +135,11 @@ def keep_within(resources: Resources, grace: timedelta = GRACE) -> int:
     removed = _forget_strangers(resources, blobs, grace)
     aged = sorted((kept, sha256, blobs.near.stat(sha256) or 0) for sha256, kept in blobs.near.kept())
     total = sum(size for _, _, size in aged)
-    limit = resources.settings.storage_copies
+    limit, young = resources.settings.storage_copies, (resources.clock() - YOUNG).timestamp()
     if total <= limit:
         return removed
-    for _, sha256, size in aged:
-        if total <= limit * LOW:
+    for kept, sha256, size in aged:
+        if total <= limit * LOW or kept > young:
             break
         blobs.near.delete(sha256)
         total -= size
