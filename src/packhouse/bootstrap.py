@@ -217,8 +217,12 @@ def prepare(settings: Settings) -> None:
     from packhouse.services.resources import now
     from packhouse.services.restoring import heed_high_water
     from packhouse.services.roots import discard_foreign
+    from packhouse.site.moving import heed_block
 
     migrate(settings, fault_points())
+    moved = heed_block(settings)
+    if moved:
+        _log.error("%s", moved)
     ensure_main()
     with suppress(PackhouseError):  # a full disk is no reason not to serve what is there
         lost = heed_high_water(settings, now)

@@ -41,12 +41,20 @@ STEPS = {
     "s14": "the answer is on its way; before search and other jobs follow the journal",
     "s15": "garbage collection is about to delete a blob",
     "s16": "before and after each migration",
+    "m1": "a move: the target is ours, the source is watched",
+    "m2": "a move: the target has its tables",
+    "m3": "a move: the files are there that the next rows name",
+    "m4": "a move: rows are written; before the commit",
+    "m5": "a move: rows are committed; before the source forgets what changed",
+    "m6": "a move: rows and files were compared; before nobody may write any more",
+    "m7": "a move: nobody writes any more; before the last rows",
+    "m8": "a move: all is there and compared; before the target is let go",
 }
 IN_DATABASE = frozenset({"s10", "s11", "s12"})
 """Steps at which it is the database that meets a failing disk, so that its words are used."""
 
 STALL_SECONDS = 30.0
-_RULE = re.compile(r"(s\d+):(kill|exception|enospc|eio|erofs|stall(?:=\d+(?:\.\d+)?)?)(?:@(\d+)(-\d*)?)?")
+_RULE = re.compile(r"([sm]\d+):(kill|exception|enospc|eio|erofs|stall(?:=\d+(?:\.\d+)?)?)(?:@(\d+)(-\d*)?)?")
 
 
 class InjectedError(RuntimeError):
@@ -116,8 +124,8 @@ def _parse(text: str) -> Rule:
     found = _RULE.fullmatch(text)
     if found is None or found[1] not in STEPS:
         sentence = (
-            f"PACKHOUSE_FAULT holds {text[:60]!r}, expected s1 to s16 with kill, exception, enospc, eio, erofs or"
-            " stall=SECONDS, such as s8:kill@2; correct or unset it."
+            f"PACKHOUSE_FAULT holds {text[:60]!r}, expected s1 to s16 or m1 to m8 with kill, exception, enospc, eio,"
+            " erofs or stall=SECONDS, such as s8:kill@2; correct or unset it."
         )
         raise refuse(Kind.INVALID, "fault-unreadable", sentence, "PACKHOUSE_FAULT")
     first = int(found[3] or 1)

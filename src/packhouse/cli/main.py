@@ -41,6 +41,7 @@ COMMANDS = {
     "verify": "Compare all that is kept: stored files with their digests, rows with their files, the journal.",
     "backup": "Write databases, stored files, signing key and settings into one FILE, beside a running server.",
     "restore": "Put the backup FILE into a data folder that is empty or not there yet.",
+    "move": "Move everything to another database and other storage, while the server goes on.",
     "doctor": "Examine the data folder and say what is wrong with it.",
 }
 """Every command with its line of help; the command `x-y` is `x_y` in the module `packhouse.cli.x_y`."""

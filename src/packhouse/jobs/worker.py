@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 from cronsim import CronSim
 
 from packhouse.storage.incoming import Hook, no_hook
+from packhouse.storage.rows import MOVED
 from packhouse.upstream.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -197,8 +198,11 @@ class Worker:
                 _log.warning("%s; it is tried again: %s", self._unreachable, error)
                 self._close_connections()
                 pause = PAUSE
-            except Exception:  # noqa: BLE001 - whatever it is, the server goes on
-                _log.exception("a job failed; it is tried again")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on
+                if MOVED in str(error):  # the start said so already
+                    _log.debug("this house takes no writes: %s", error)
+                else:
+                    _log.exception("a job failed; it is tried again")
                 self._close_connections()
                 pause = PAUSE
         self.release()

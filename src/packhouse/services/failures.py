@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError, Error, InterfaceError, OperationalError, connection
 
 from packhouse.errors import Kind, PackhouseError, refuse
+from packhouse.storage.rows import MOVED
 
 _FULL_STATES = frozenset({"53100"})  # PostgreSQL: disk_full
 _BUSY_STATES = frozenset({"53300", "57014", "55P03"})  # too many connections, time-out, lock not available
@@ -27,6 +28,11 @@ def translated(error: Exception) -> PackhouseError | None:
     if isinstance(error, DatabaseError) and "malformed" in str(error).lower():
         message = "The database is damaged; see the server's log, and restore it from a backup."
         return refuse(Kind.UNAVAILABLE, "database-damaged", message)
+    if isinstance(error, DatabaseError) and MOVED in str(error):
+        message = "This server's data is on its way to another store; reading goes on, try again in a moment."
+        moved = refuse(Kind.UNAVAILABLE, "server-moving", message)
+        moved.retry_after = 10
+        return moved
     if _is_gone(error):
         gone = refuse(Kind.UNAVAILABLE, "database-away", "The database does not answer now; try again in a moment.")
         gone.retry_after = 2

@@ -60,7 +60,7 @@ class BucketBlobs:
 
     def adopt(self, path: Path, sha256: str) -> None:
         """See `Blobs.adopt`."""
-        self._upload(path, sha256)
+        self.send(path, sha256)
         self.near.adopt(path, sha256)
 
     def bring_near(self, path: Path, sha256: str) -> None:
@@ -212,10 +212,10 @@ class BucketBlobs:
     def _place(self, incoming: Incoming, sha256: str) -> None:
         """Give the received bytes to the bucket; then, as a copy, to the folder."""
         incoming.sync()
-        self._upload(incoming.path, sha256)
+        self.send(incoming.path, sha256)
         self.near.place(incoming, sha256)
 
-    def _upload(self, path: Path, sha256: str) -> None:
+    def send(self, path: Path, sha256: str) -> None:
         """Send a file to the bucket in parts, each with its digest, and look that all of it arrived.
 
         Raises PackhouseError (UNAVAILABLE).
