@@ -32,6 +32,7 @@ PAGES = (
     "/admin/organizations/",
     "/admin/journal/",
     "/admin/flags/",
+    "/admin/groups/",
     "/admin/registration/",
     "/admin/sandbox/",
     "/admin/index/vault/",

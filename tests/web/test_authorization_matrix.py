@@ -103,6 +103,7 @@ ROWS: dict[str, frozenset[str]] = {
     "/admin/claim/": EVERYBODY,
     "/admin/claim/<secret>/": EVERYBODY,
     "/admin/flags/": KEEPERS,
+    "/admin/groups/": KEEPERS,
     "/admin/guests/": KEEPERS,
     "/admin/index/<name>/": KEEPERS,
     "/admin/index/<name>/lock/": KEEPERS,

@@ -317,6 +317,47 @@ def test_groups_make_administrators_and_readers_and_take_both_away(
     assert told == ["index granted", "administrator added", "administrator removed", "index grant ended"]
 
 
+def test_groups_make_members_and_put_them_into_teams(browser: Browser, issuer: Issuer) -> None:
+    from tests.infra.accounts import Browser, make_user
+    from tests.infra.clock import TickingClock
+    from tests.infra.publishing import make_resources
+
+    from packhouse.catalogue.models import Membership, TeamMember
+    from packhouse.services import organizations, teams
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+    from packhouse.web.resources import hold
+
+    hold(make_resources(TickingClock()))
+    root = make_user("root", admin=True)
+    organizations.create_organization(COMMAND, "acme", root, clock=now)
+    teams.create_team(COMMAND, "acme", "core", clock=now)
+    admin = Browser()
+    admin.sign_in("root")
+    admin.reauthenticate()
+    page = "/admin/groups/"
+    for fields in ({"group": "devs", "role": "member"}, {"group": "core devs", "role": "", "team": "core"}):
+        assert admin.post(page, action="map", organization="acme", **fields)["Location"] == page
+    assert admin.post(page, action="map", organization="acme", group="x", role="", team="").status_code == 400
+    assert "core devs" in admin.get(page).content.decode()
+    person: dict[str, Any] = {"email": "ada@example.org", "email_verified": True}
+    issuer.signs_in(**person, groups=["devs", "core devs", "secret"])
+    first_time(browser, issuer)
+    assert Membership.objects.get(user=user("ada")).role == "member"
+    assert TeamMember.objects.get(user=user("ada")).team.name == "core"
+    assert "groups there decide" in browser.get("/manage/organization/acme/people/").content.decode()
+    issuer.signs_in(**person, groups=["core devs"])
+    sign_in(browser, issuer)
+    assert not Membership.objects.filter(user=user("ada")).exists()
+    from packhouse.services.group_roles import list_mapped
+
+    for row in list_mapped():
+        assert admin.post(page, action="unmap", row=str(row.pk))["Location"] == page
+    assert admin.post(page, action="unmap", row="9999").status_code == 302
+    assert "no such mapping" in admin.get(page).content.decode()
+    assert kinds()[-2:] == ["group unmapped", "group unmapped"]
+
+
 def test_the_last_administrator_stays_one(browser: Browser, issuer: Issuer, settings: Any) -> None:
     change(settings, oidc_admin_groups=("ops",))
     issuer.signs_in(email="ada@example.org", email_verified=True, groups="ops")

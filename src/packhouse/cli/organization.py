@@ -132,6 +132,40 @@ def team(
 
 
 @organization.command()
+@click.argument("mapped", metavar="GROUP", required=False)
+@click.argument("name", metavar="NAME", required=False)
+@click.option("--role", type=click.Choice(ROLES), help="What people of GROUP are to be in the organization NAME.")
+@click.option("--team", default="", metavar="TEAM", help="The team of it that they are to be in.")
+@click.option("--end", is_flag=True, help="GROUP is to mean nothing to NAME any more, or to its team TEAM.")
+@data_option
+def group(mapped: str | None, name: str | None, role: str | None, team: str, end: bool, data: str | None) -> None:
+    """Map GROUP of single sign-on to a role in the organization NAME, or a team of it; without arguments, list all.
+
+    It counts from each person's next sign-in on.
+    """
+    from packhouse import bootstrap, config
+
+    if bool(mapped) != bool(name) or (mapped and not (role or team or end)):
+        raise click.UsageError("Give GROUP, NAME and one of --role, --team, --end.")
+    bootstrap.connect(config.load(data=data))
+    from packhouse.domain.permissions import OrganizationRole
+    from packhouse.services.group_roles import list_mapped, map_group, unmap_named
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+
+    if mapped is None or name is None:
+        for row in list_mapped():
+            click.echo(f"{row.group}\t{row.organization}\t{row.role or f'team {row.team}'}")
+        return
+    if end:
+        unmap_named(COMMAND, mapped, name, team, clock=now)
+        click.echo(f"{mapped} means nothing to {name}{f'/{team}' if team else ''} any more.")
+        return
+    map_group(COMMAND, mapped, name, OrganizationRole(role) if role else None, team, clock=now)
+    click.echo(f"{mapped} is {role or f'in the team {team}'} of {name}, from each person's next sign-in on.")
+
+
+@organization.command()
 @click.argument("project")
 @click.option("--to", "receiver", required=True, metavar="NAME", help="The person or organization to get it.")
 @data_option

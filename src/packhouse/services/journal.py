@@ -151,6 +151,8 @@ class Fact(StrEnum):
     TEAM_MEMBER_ADDED = "team member added"
     TEAM_MEMBER_REMOVED = "team member removed"
     TEAM_ROLE_SET = "team role set"
+    GROUP_MAPPED = "group mapped"
+    GROUP_UNMAPPED = "group unmapped"
     TRANSFER_OFFERED = "transfer offered"
     TRANSFER_ENDED = "transfer ended"
     PROJECT_MOVED = "project moved"

@@ -113,6 +113,7 @@ def _add_by_command(actor: Actor, found: Organization, user: User, role: Organiz
     if actor is not COMMAND:
         raise _nomember_of(found, user)
     moment = take(1, clock)
+    withdraw_invitations(found, user)
     Membership.objects.create(organization=found, user=user, role=role.value, since=moment.at)
     bump_access()
     record(moment, actor, [entry_of(Fact.MEMBER_ADDED, found, user, role=role.value)])
@@ -157,12 +158,21 @@ def _remove(found: Organization, row: Membership, actor: Actor, clock: Clock) ->
     record(moment, actor, [entry])
 
 
+def has_other_owner(found: Organization, row: Membership) -> bool:
+    """Whether an owner whose account is open remains without this row, or it is no owner's."""
+    others = Membership.objects.filter(organization=found, role=OrganizationRole.OWNER.value, user__is_active=True)
+    return row.role != OrganizationRole.OWNER.value or others.exclude(pk=row.pk).exists()
+
+
+def withdraw_invitations(found: Organization, user: User) -> None:
+    """Close what was offered to somebody who comes in by another way."""
+    rows = OrganizationInvitation.objects.filter(organization=found, user=user, state=offers.OPEN)
+    rows.update(state="withdrawn")
+
+
 def _demand_other_owner(found: Organization, row: Membership) -> None:
     """hostile-201: what is done to the row leaves an owner whose account is open."""
-    if row.role != OrganizationRole.OWNER.value:
-        return
-    others = Membership.objects.filter(organization=found, role=OrganizationRole.OWNER.value, user__is_active=True)
-    if not others.exclude(pk=row.pk).exists():
+    if not has_other_owner(found, row):
         raise conflict("last-owner", f"{found.name!r} would be left without an owner; make somebody else owner first.")
 
 

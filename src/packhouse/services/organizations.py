@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from packhouse.catalogue.models import (
+    GroupRole,
     IndexGrant,
     Membership,
     Organization,
@@ -121,6 +122,7 @@ def delete_organization(asker: Asker, name: str, *, clock: Clock) -> None:
             raise conflict("organization-has-projects", message)
         tokens.end_tokens(actor, Token.objects.filter(organization=found), clock=clock)
         IndexGrant.objects.filter(organization=found).delete()
+        GroupRole.objects.filter(organization=found).delete()
         Team.objects.filter(organization=found).delete()
         Membership.objects.filter(organization=found).delete()
         OrganizationInvitation.objects.filter(organization=found, state=offers.OPEN).update(state="withdrawn")

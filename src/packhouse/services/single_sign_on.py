@@ -16,12 +16,12 @@ from packhouse.config import Settings
 from packhouse.domain.addresses import own_origin
 from packhouse.domain.single_sign_on import GroupRules
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import indexes
+from packhouse.services import group_roles, indexes
+from packhouse.services.group_roles import BY_PROVIDER
 from packhouse.services.journal import Actor, Clock, Entry, Fact, bump_access, record, take, write
 
 _log = structlog.stdlib.get_logger(__name__)
 
-BY_PROVIDER = Actor(via="single sign-on")
 LINK_LASTS = timedelta(minutes=15)
 
 
@@ -31,7 +31,7 @@ def rules_of(settings: Settings) -> GroupRules:
 
 
 def apply_groups(user: User, groups: frozenset[str], rules: GroupRules, *, clock: Clock) -> None:
-    """Make of a person what their groups say: administrator or not, reader of closed indexes or not.
+    """Make of a person what their groups say: administrator or not, reader of closed indexes or not, roles and teams.
 
     The last administrator stays one; an index that is not there is passed over. Both are logged.
     """
@@ -45,6 +45,12 @@ def apply_groups(user: User, groups: frozenset[str], rules: GroupRules, *, clock
             indexes.grant_read(BY_PROVIDER, name, user, clock=clock)
         elif IndexGrant.objects.filter(index__name=name, user=user).exists():
             indexes.end_grant(BY_PROVIDER, name, user, clock=clock)
+    group_roles.apply(user, groups, clock=clock)
+
+
+def groups_that_count(rules: GroupRules) -> frozenset[str]:
+    """The groups that mean something on this server; of others nothing is kept."""
+    return rules.allow | rules.admin | {group for group, _ in rules.indexes} | group_roles.mapped_groups()
 
 
 def _set_admin(user: User, *, wanted: bool, clock: Clock) -> None:

@@ -15,7 +15,7 @@ from packhouse.catalogue.models import Membership, OrganizationInvitation, Team
 from packhouse.catalogue.organizations import projects_of_organization
 from packhouse.domain.permissions import OrganizationRole, ProjectRole
 from packhouse.errors import Kind, refuse
-from packhouse.services import members, offers, people, teams
+from packhouse.services import group_roles, members, offers, people, teams
 from packhouse.web.administration import did
 from packhouse.web.organization_forms import MemberForm, TeamForm, TeamMemberForm, TeamRoleForm
 from packhouse.web.organizations import Act, Opened, clock, do, number_of, open_organization, unknown_action
@@ -40,6 +40,7 @@ def people_page(request: HttpRequest, name: str) -> HttpResponse:
         "roles": [role.value for role in OrganizationRole],
         "invitations": list(_open_invitations(opened)) if opened.runs else [],
         "form": form if opened.runs else None,
+        "by_groups": group_roles.decides_about(opened.organization),
     }
     return TemplateResponse(request, "manage/organization_people.html", context)
 

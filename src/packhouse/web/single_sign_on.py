@@ -70,8 +70,7 @@ class Provider(OpenIDConnectProvider):
         """What is kept beside the identity, for people to recognize it by, and the groups that mean something here."""
         claims, ours = data["id_token"], _ours()
         kept = {name: str(claims[name])[:200] for name in ("preferred_username", "email") if name in claims}
-        mapped = service.rules_of(ours)
-        known = mapped.allow | mapped.admin | {group for group, _ in mapped.indexes}
+        known = service.groups_that_count(service.rules_of(ours))
         return kept | {"groups": sorted(rules.groups_of(claims, ours.oidc_groups_claim) & known)}
 
 

@@ -16,6 +16,7 @@ from packhouse.web import (
     explain_page,
     explaining,
     files,
+    groups_page,
     health,
     home,
     invitations_page,
@@ -226,6 +227,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
             ("organizations", overseeing.organization_list, "admin-organizations", ("GET", "HEAD")),
             ("journal", overseeing.journal, "admin-journal", ("GET", "HEAD")),
             ("flags", overseeing.flag_list, "admin-flags", FORM),
+            ("groups", groups_page.group_list, "admin-groups", FORM),
             ("registration", registration_page.registration, "admin-registration", FORM),
             ("sandbox", registration_page.sandbox, "admin-sandbox", FORM),
         )

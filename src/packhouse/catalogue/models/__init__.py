@@ -5,6 +5,7 @@ from packhouse.catalogue.models.indexes import Index, IndexGrant, IndexRule, Lay
 from packhouse.catalogue.models.invitations import AccountInvitation, SignInLink
 from packhouse.catalogue.models.journal import Counter, Flag, JournalEntry, ServerChoice
 from packhouse.catalogue.models.organizations import (
+    GroupRole,
     Membership,
     Organization,
     OrganizationInvitation,
@@ -35,6 +36,7 @@ __all__ = [
     "File",
     "FileDescription",
     "Flag",
+    "GroupRole",
     "Index",
     "IndexGrant",
     "IndexRule",

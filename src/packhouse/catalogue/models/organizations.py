@@ -91,6 +91,25 @@ class TeamRole(models.Model):
         ]
 
 
+class GroupRole(models.Model):
+    """What a group of the provider of single sign-on is: a role in an organization, or part of a team of it."""
+
+    group = models.CharField(max_length=200)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="group_roles")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, related_name="group_roles")
+    role = models.CharField(max_length=16, choices=_ROLES, blank=True)  # "" of a team
+
+    class Meta:
+        """A group is one thing to an organization, and in a team once."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["group", "organization"], condition=Q(team=None), name="one_role_per_group"
+            ),
+            models.UniqueConstraint(fields=["group", "team"], name="group_in_a_team_once"),
+        ]
+
+
 class OrganizationInvitation(models.Model):
     """An offer of membership, open until answered, withdrawn or expired."""
 
