@@ -117,6 +117,31 @@ def connect(settings: Settings, *, make: bool = False) -> None:
     demand_current(settings)
 
 
+def bring_up(settings: Settings, *, plan: bool = False) -> list[tuple[str, str]]:
+    """Migrate without serving, or only look with `plan`; returns the migrations that were missing, in order.
+
+    On SQLite the folder is locked meanwhile: a start migrates as well, and nobody serves beside it.
+    """
+    from packhouse.site.folder import existing_folder, lock_folder, prepare_folder
+
+    if settings.on_postgresql:
+        prepare_folder(settings.data)
+    else:
+        existing_folder(settings.data)
+    lock = None if settings.on_postgresql or plan else lock_folder(settings.data)
+    try:
+        configure(settings)
+        from packhouse.catalogue.migrating import ALIASES, check, migrate
+
+        missing = sorted({pair for alias in ALIASES for pair in check(settings, alias)})
+        if missing and not plan:
+            migrate(settings, fault_points())
+        return missing
+    finally:
+        if lock is not None:
+            lock.release()
+
+
 def connect_to_read(settings: Settings) -> None:
     """Configure Django for a command that changes nothing; the folder need not be writable."""
     from packhouse.site.folder import existing_folder
@@ -187,7 +212,11 @@ def supervise(settings: Settings, listener: int, role: str, *, edge: bool, nginx
         stock = resources(settings, judge)
         front = None if nginx is None else nginx.edge_side
         return Supervisor(
-            lambda place: work(stock, place, role, edge=edge, front=front), listener, settings.workers, nginx
+            lambda place: work(stock, place, role, edge=edge, front=front),
+            listener,
+            settings.workers,
+            nginx,
+            notice=settings.stop_notice,
         ).run()
     finally:
         judge.close()
@@ -362,6 +391,7 @@ def work(stock: Resources, place: Place, role: str, *, edge: bool, front: Front 
     from packhouse.jobs import worker as jobs
     from packhouse.site.worker import run_wsgi
     from packhouse.site.wsgi import application
+    from packhouse.web.health import leave
     from packhouse.web.resources import hold
 
     hold(stock)
@@ -372,7 +402,7 @@ def work(stock: Resources, place: Place, role: str, *, edge: bool, front: Front 
     elif edge:
         work_at_edge(stock, place, front)
     else:
-        run_wsgi(application(), place)
+        run_wsgi(application(), place, leave)
     stop.set()
     counts.finish()
 

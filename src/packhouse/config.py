@@ -75,6 +75,7 @@ class Settings:
     port: int = 8000
     workers: int = 1
     max_connections: int = 8192  # of one worker
+    stop_notice: int = 0  # seconds for which /readyz says that a stop is near, before it
 
     @property
     def blobs_folder(self) -> Path:
@@ -146,6 +147,7 @@ _NUMBERS = {
     "port": (0, 65535),
     "workers": (1, 256),
     "max_connections": (1000, 65536),
+    "stop_notice": (0, 300),
 }
 _SHAPES = {
     "upstream": (r"auto|none|https?://[^/\s]+(/\S*)?", "auto, none or an http(s) address"),

@@ -59,6 +59,24 @@ def test_decision_15_a_download_under_way_finishes(start_server: StartServer, nu
     assert server.process.wait(60) == 0
 
 
+@pytest.mark.parametrize("edge", ["embedded", "none"])
+def test_load_balancers_are_told_of_a_stop_while_all_else_goes_on(start_server: StartServer, edge: str):
+    server = start_server("--edge", edge, extra={"PACKHOUSE_STOP_NOTICE": "300"})
+    token = server.make_token(server.make_user())
+    server.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: server.get("/readyz")[0] == 503, 60)
+    assert server.get("/readyz")[2] == b"stop: near\n"
+    assert server.get("/healthz")[0] == 200
+    assert server.publish(token, *make_wheel("late", "1.0"))[0] == 200
+    assert b"late-1.0" in server.get("/simple/late/")[2]
+    wait_until(lambda: has_ended(server), 60)  # who asks a second time does not want to wait
+
+
+def has_ended(server: Server) -> bool:
+    server.process.send_signal(signal.SIGTERM)
+    return server.process.poll() == 0
+
+
 def begin_upload(server: Server, connection: socket.socket, token: str, name: str) -> bytes:
     """Send the head and the first megabyte of an upload; returns the rest."""
     kind, body = multipart(*make_wheel(name, "1", files={f"{name}/x": os.urandom(3 * MEGABYTE)}))

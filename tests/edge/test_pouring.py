@@ -67,6 +67,9 @@ class Application:
         else:
             exchange.reply(Reply(200, (("content-length", str(body.end - body.start)),), body))
 
+    def leave(self) -> None:
+        """Nobody to tell."""
+
     def drain(self) -> None:
         """Nothing to refuse."""
 

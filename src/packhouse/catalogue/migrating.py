@@ -7,9 +7,11 @@ of a start.
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,24 +31,94 @@ CACHE_TABLE = "activity_cache"
 
 Migrations = frozenset[tuple[str, str]]
 
+_OURS = frozenset({"catalogue", "activity"})
+_NARROWS = re.compile(r"\d{4}_contract_")
+"""The names of our migrations that programs without them can't live with; beside all others they go on working."""
+
+_log = logging.getLogger(__name__)
+
 
 def migrate(settings: Settings, hook: Hook = no_hook) -> bool:
     """Apply what is missing to both databases; say whether anything was. Raises PackhouseError as `check` does.
 
     Each migration is a transaction; a start that is killed between two goes on there next time.
     """
-    if settings.on_postgresql:
-        make_schemas(settings)
     for alias in () if settings.on_postgresql else ALIASES:
         demand_sound(settings, alias)
-    missing = [alias for alias in ALIASES if check(settings, alias)]
-    for alias in missing:
-        call_command(_command(hook), database=alias, verbosity=0, interactive=False, skip_checks=True)
-    for alias in ALIASES:
-        write_statistics(alias)
-    if not _has_cache_table():
-        call_command("createcachetable", CACHE_TABLE, database="activity", verbosity=0)
+    with _alone(settings):
+        if settings.on_postgresql:
+            make_schemas(settings)
+        missing = [alias for alias in ALIASES if check(settings, alias)]
+        for alias in missing:
+            _apply(alias, hook)
+        for alias in ALIASES:
+            write_statistics(alias)
+        if not _has_cache_table():
+            call_command("createcachetable", CACHE_TABLE, database="activity", verbosity=0)
     return bool(missing)
+
+
+_KEY = 0x7061636B + 64  # of the advisory lock; those before it are the jobs'
+LOCK_SECONDS = 2
+"""How long a migration waits for a table in PostgreSQL: whoever comes after it waits as long."""
+LOCK_REST = 1.0
+"""Seconds after which one that did not get its table is tried again."""
+LOCK_TRIES = 300
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """On PostgreSQL: while one server migrates, others that start wait for it."""
+    if not settings.on_postgresql:
+        yield
+        return
+    with _readable(settings, "default"), connections["default"].cursor() as cursor:
+        while not _try_lock(cursor):  # one that waited inside the database would hold up an index that is made online
+            time.sleep(LOCK_REST / 2)
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError), connections["default"].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_KEY])
+
+
+def _try_lock(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [_KEY])
+    return bool(cursor.fetchone()[0])
+
+
+def _apply(alias: str, hook: Hook) -> None:
+    """Apply what is missing in a database.
+
+    On PostgreSQL a migration waits only so long for a table that somebody reads, because all who come after it wait
+    behind it; then it lets them by and tries again.
+    """
+    for tries in range(LOCK_TRIES, 0, -1):
+        try:
+            with _short_waits(alias):
+                call_command(_command(hook), database=alias, verbosity=0, interactive=False, skip_checks=True)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", "") != "55P03" or tries == 1:
+                raise
+            _log.warning("a migration waits for a table that is in use; it is tried again")
+            time.sleep(LOCK_REST)
+        else:
+            return
+
+
+@contextmanager
+def _short_waits(alias: str) -> Iterator[None]:
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_SECONDS}s"])
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = DEFAULT")
 
 
 CHECK_SECONDS = 0.3
@@ -102,16 +174,27 @@ def demand_current(settings: Settings) -> None:
     """Refuse databases of an older version, too: only the start of a server migrates."""
     for alias in ALIASES:
         if check(settings, alias):
-            sentence = f"The data folder {settings.data} is of an older version; run `packhouse serve` on it once."
+            sentence = (
+                f"The data folder {settings.data} is of an older version; run `packhouse migrate` or `packhouse serve`"
+                " on it once."
+            )
             raise refuse(Kind.CONFLICT, "database-older", sentence)
 
 
+def narrows(app: str, name: str) -> bool:
+    """Whether programs that don't know this migration must not use a database that has seen it.
+
+    Ours only add (docs/adr/0025) unless their name says otherwise; those of libraries are not looked into.
+    """
+    return app not in _OURS or _NARROWS.match(name) is not None
+
+
 def check(settings: Settings, alias: str) -> Migrations:
-    """The migrations missing in a database; refuses one of a newer version and one that can't be read."""
+    """The migrations missing in a database; refuses one that a newer version has narrowed, or that can't be read."""
     with _readable(settings, alias):
         applied = applied_migrations(alias)
     known = known_migrations()
-    newer = sorted(applied - known)
+    newer = sorted(pair for pair in applied - known if narrows(*pair))
     if newer:
         app, name = newer[0]
         raise refuse(

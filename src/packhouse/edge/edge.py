@@ -25,6 +25,8 @@ from packhouse.storage.pages import open_pages
 from packhouse.storage.roots import RootShelf
 from packhouse.storage.tally import Tally
 
+READY = "/readyz"
+
 
 def make_edge(
     settings: Settings,
@@ -82,6 +84,7 @@ class Edge:
         self._nodes = nodes
         self._flights = Flights()
         self._draining = False
+        self._leaving = False
         self.answered: Counter[int] = Counter()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -106,6 +109,8 @@ class Edge:
             self._reply(exchange, refusal)
         elif self._draining:
             self._reply(exchange, plain(503, "The server is stopping; try again.\n", ("retry-after", "5"), CLOSE))
+        elif self._leaving and exchange.request.path == READY:
+            self._reply(exchange, plain(503, "stop: near\n", ("cache-control", "no-store")))
         elif "x-packhouse-node" in exchange.request.headers and self._nodes is not None:
             self._answer_node(exchange, self._nodes)
         else:
@@ -144,6 +149,10 @@ class Edge:
             self._bridge.hand_over(exchange, found.watch)
         else:
             self._bridge.hand_over(exchange)
+
+    def leave(self) -> None:
+        """See `server.Application.leave`: `/readyz` says so, all else goes on."""
+        self._leaving = True
 
     def drain(self) -> None:
         """See `server.Application.drain`."""

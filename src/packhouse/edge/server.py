@@ -30,6 +30,9 @@ from packhouse.edge.shedding import BUSY, HELD, LINGER_SECONDS, answer_latecomer
 DRAIN = b"d"
 """What the supervisor writes to a worker that shall finish its transfers and end."""
 
+LEAVE = b"l"
+"""What it writes some time before, so that load balancers are told."""
+
 BACKLOG = 4096
 SEND_SECONDS = 60
 """How long a client may take none of the bytes of a reply."""
@@ -54,6 +57,9 @@ class Application(Protocol):
 
     def handle(self, exchange: Exchange) -> None:
         """Answer a request, now or later; never blocks."""
+
+    def leave(self) -> None:
+        """Called when the worker shall end soon: load balancers are to know."""
 
     def drain(self) -> None:
         """Called when the worker shall end: no new requests."""
@@ -151,7 +157,7 @@ def run(
         answer_latecomers(listener)
         loop.call_soon_threadsafe(server.stop_accepting)
 
-    await_word(pipe, drain)
+    await_word(pipe, drain, application.leave)
     loop.run_until_complete(server.run(socket.socket(fileno=os.dup(listener))))
     application.stop()
 
@@ -182,11 +188,15 @@ def most_connections(descriptors: int, wanted: int = MOST_CONNECTIONS) -> int:
     return min(wanted, descriptors - kept)
 
 
-def await_word(pipe: int, drain: Callable[[], None]) -> None:
+def await_word(pipe: int, drain: Callable[[], None], leave: Callable[[], None]) -> None:
     """Wait for the supervisor's word in a thread of its own, so that a busy loop can't miss it."""
 
     def wait() -> None:
-        if os.read(pipe, 1) == DRAIN:
+        word = os.read(pipe, 1)
+        if word == LEAVE:
+            leave()
+            word = os.read(pipe, 1)
+        if word == DRAIN:
             drain()
             os.read(pipe, 1)  # blocks until the supervisor ends
         os._exit(1)

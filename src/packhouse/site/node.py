@@ -52,7 +52,12 @@ def start_node(settings: Settings, origin: str | None, work: Callable[[Settings,
     _demand_origin(url, remote, settings)
     bootstrap.close_databases()
     banner.show_node(settings, url)
-    return Supervisor(lambda place: work(settings, remote, place), listener.detach(), settings.workers).run()
+    return Supervisor(
+        lambda place: work(settings, remote, place),
+        listener.detach(),
+        settings.workers,
+        notice=settings.stop_notice,
+    ).run()
 
 
 def origin_address(origin: str | None) -> str:

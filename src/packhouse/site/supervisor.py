@@ -21,7 +21,7 @@ from typing import Protocol
 
 import structlog
 
-from packhouse.site.worker import DRAIN, Place
+from packhouse.site.worker import DRAIN, LEAVE, Place
 
 DRAIN_SECONDS = 30.0
 """How long transfers in flight may go on after a stop was asked for."""
@@ -77,6 +77,8 @@ class Supervisor:
     listener: int
     count: int
     front: Front | None = None
+    notice: float = 0.0
+    """Seconds before a stop for which `/readyz` tells load balancers of it, and all else goes on."""
     children: dict[int, Child] = field(default_factory=dict)
     young_deaths: int = 0
 
@@ -90,6 +92,8 @@ class Supervisor:
         if self.front is not None:
             self.front.start()
         status = self._watch()
+        if status == 0 and self.notice:
+            self._give_notice()
         begun = time.monotonic()
         if self.front is not None:
             self.front.drain(DRAIN_SECONDS)
@@ -153,10 +157,22 @@ class Supervisor:
                 ended.append(child)
         return ended
 
+    def _give_notice(self) -> None:
+        """Have load balancers send nobody any more; a second signal to stop ends the wait."""
+        _log.info("stopping soon; load balancers are told", seconds=self.notice)
+        for child in self.children.values():
+            _tell(child.pipe, LEAVE)
+        begun = time.monotonic()
+        while self.children and (left := begun + self.notice - time.monotonic()) > 0:
+            caught = signal.sigtimedwait(SIGNALS, left)
+            if caught and caught.si_signo != signal.SIGCHLD and time.monotonic() - begun > IMPATIENCE_SECONDS:
+                return
+            self._reap()
+
     def _drain(self, begun: float) -> None:
         _log.info("stopping; transfers under way may take a while", seconds=DRAIN_SECONDS)
         for child in self.children.values():
-            _tell(child.pipe)
+            _tell(child.pipe, DRAIN)
         time.sleep(QUEUE_SECONDS)
         _shut(self.listener)
         while self.children and (left := begun + DRAIN_SECONDS - time.monotonic()) > 0:
@@ -176,8 +192,8 @@ def _shut(listener: int) -> None:
         ours.shutdown(socket.SHUT_RDWR)
 
 
-def _tell(pipe: int) -> None:
+def _tell(pipe: int, word: bytes) -> None:
     try:
-        os.write(pipe, DRAIN)
+        os.write(pipe, word)
     except BrokenPipeError:
         return  # it has just ended

@@ -23,6 +23,9 @@ from packhouse.site.listening import BACKLOG
 DRAIN = b"d"
 """What the supervisor writes to a worker that shall finish its transfers and end."""
 
+LEAVE = b"l"
+"""What it writes some time before, so that load balancers are told."""
+
 HEADER_SECONDS = 10
 """Request headers must be complete within this time."""
 
@@ -39,8 +42,8 @@ class Place:
     pipe: int
 
 
-def run_wsgi(application: Callable[..., Any], place: Place) -> None:
-    """Answer with a WSGI application until drained."""
+def run_wsgi(application: Callable[..., Any], place: Place, leave: Callable[[], None]) -> None:
+    """Answer with a WSGI application until drained; `leave` is called when a stop is near."""
     from granian.wsgi import _callback_wrapper
 
     over = threading.Event()
@@ -65,7 +68,7 @@ def run_wsgi(application: Callable[..., Any], place: Place) -> None:
     loop = _inside("_loops").loops.get("auto")
     new_scheduler = _inside("_futures")._new_cbscheduler  # noqa: SLF001 - see the head of this module
     scheduler = new_scheduler(loop, _callback_wrapper(application, {}, None), impl_asyncio=True)
-    _watch(place.pipe, signal.set)
+    _watch(place.pipe, leave, signal.set)
     worker.serve_mtr(scheduler, loop, signal)
     over.wait()
 
@@ -90,11 +93,15 @@ def _http1() -> Any:
     return HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000)
 
 
-def _watch(pipe: int, drain: Callable[[], None]) -> None:
+def _watch(pipe: int, leave: Callable[[], None], drain: Callable[[], None]) -> None:
     """Wait for the supervisor's word in a thread of its own, so that a busy loop can't miss it."""
 
     def wait() -> None:
-        if os.read(pipe, 1) == DRAIN:
+        word = os.read(pipe, 1)
+        if word == LEAVE:
+            leave()
+            word = os.read(pipe, 1)
+        if word == DRAIN:
             drain()
             os.read(pipe, 1)  # blocks until the supervisor ends
         os._exit(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,13 @@ from packhouse.errors import Kind, PackhouseError, refuse
 
 PLAIN = "text/plain; charset=utf-8"
 
+_leaving = threading.Event()
+
+
+def leave() -> None:
+    """Say from now on that this process is not ready, since it ends soon; where there is an edge, that says it."""
+    _leaving.set()
+
 
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 `ok`, always: the process is alive."""
@@ -26,6 +34,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when the databases answer and are of this version and blobs can be written; else 503 naming what is not."""
+    if _leaving.is_set():
+        return _answer(503, "stop: near\n")
     lines = [f"{name}: {_outcome(attempt)}\n" for name, attempt in _checks()]
     failed = any(not line.endswith(": ok\n") for line in lines)
     return _answer(503 if failed else 200, "".join(lines))
