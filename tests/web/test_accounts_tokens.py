@@ -269,3 +269,18 @@ def test_who_has_no_password_deletes_a_token_after_another_proof(signed_in: Brow
     signed_in.post(f"/manage/account/token/{token.pk}/delete/", csrfmiddlewaretoken="x")
     token.refresh_from_db()
     assert token.deleted_at is not None
+
+
+def test_staging_is_offered_where_an_index_is_marked(signed_in: Browser):
+    from packhouse.services import index_rules, indexes
+    from packhouse.services.journal import COMMAND
+    from packhouse.services.resources import now
+
+    indexes.ensure_main()
+    assert "staging indexes" not in signed_in.get("/manage/account/token/").content.decode()
+    indexes.create_index(COMMAND, "trial", clock=now)
+    index_rules.change_rule(COMMAND, "trial", "staging", "yes", clock=now)
+    assert "Publish to staging indexes only, and install" in signed_in.get("/manage/account/token/").content.decode()
+    made = signed_in.post("/manage/account/token/", name="ci", scope="account", uses="stage read", expires="30")
+    assert made.status_code == 200
+    assert sorted(Token.objects.get(name="ci").scopes) == ["read", "stage"]

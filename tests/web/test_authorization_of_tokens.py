@@ -15,10 +15,20 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from tests.web.test_authorization_matrix import World
+from tests.web.test_authorization_matrix import client as behind_an_edge
 
 from packhouse.catalogue.models import Token, User
 from packhouse.domain.permissions import Action, ReadMode
-from packhouse.services import indexes, organization_tokens, tokens
+from packhouse.services import (
+    collaborators,
+    indexes,
+    members,
+    organization_tokens,
+    organizations,
+    teams,
+    tokens,
+    transfers,
+)
 from packhouse.services.journal import COMMAND
 from packhouse.web.api.urls import OPERATIONS, PREFIX
 
@@ -49,6 +59,7 @@ class Kind:
 KINDS = {
     "owner, read": Kind("owner", "read"),
     "owner, upload": Kind("owner", "upload"),
+    "owner, stage": Kind("owner", "stage read"),
     "owner, yank": Kind("owner", "yank"),
     "owner, manage": Kind("owner", "manage"),
     "owner, everything": Kind("owner", "upload read yank manage"),
@@ -212,6 +223,76 @@ def test_who_is_let_in(world: World) -> None:
 
 def refusal_of(kind: Kind) -> int:
     return 401 if kind.fate and kind.fate != "elsewhere" else 403
+
+
+UPLOADING = frozenset(name for name in LIVING if "upload" in KINDS[name].scopes)
+UPLOADS: dict[str, frozenset[str]] = {
+    "main": UPLOADING - {"owner, everything in another index"},
+    "shelf": UPLOADING,
+    "trial": UPLOADING - {"owner, everything in another index", "owner, everything in the indexes used"}
+    | {"owner, stage"},
+}
+"""Who gets as far as the body of an upload to which index; `trial` is marked as staging."""
+
+
+def test_who_uploads(world: World) -> None:
+    """415: let in, and the body is no form; projects are judged by what is in it."""
+    indexes.create_index(COMMAND, "trial", clock=world.clock)
+    indexes.set_rule(COMMAND, "trial", "staging", True, clock=world.clock)
+    wrong = []
+    for name, secret in Keyring(world).secrets.items():
+        for index, let_in in UPLOADS.items():
+            headers = {"authorization": f"Bearer {secret}"}
+            reply = behind_an_edge().post(f"/index/{index}/legacy/", b"x", "text/plain", headers=headers)
+            expected = 415 if name in let_in else refusal_of(KINDS[name])
+            if reply.status_code != expected:
+                wrong.append((index, name, reply.status_code, expected))
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+READERS = frozenset(
+    {
+        *("owner, read", "owner, stage", "owner, everything", "owner, everything for this project"),
+        *("owner, everything for another project", "teammate, everything", "member, everything", "manager, everything"),
+        *("founder, everything", "founder, everything of Acme", "keeper, everything", "keeper, upload"),
+        *("keeper, everything for this project", "Acme, upload", "Acme, everything"),
+    }
+)
+"""Those that read, of the owner, of Acme and its people, and of who administers; not those for other indexes."""
+READ_PATHS = ("simple/", "simple/tapes/", "pypi/tapes/json", "files/" + "0" * 64 + "/x.whl", "rss/updates.xml", "x")
+
+
+def test_who_reads_a_closed_index(world: World) -> None:
+    """AU1 to AU3, AU6: on every path alike, whether there is anything or not."""
+    indexes.create_index(COMMAND, "vault", ReadMode.CLOSED, clock=world.clock)
+    indexes.grant_read(COMMAND, "vault", world.people["owner"], clock=world.clock)
+    indexes.grant_read(COMMAND, "vault", organizations.find_organization("Acme"), clock=world.clock)
+    wrong = []
+    for name, secret in Keyring(world).secrets.items():
+        for path in READ_PATHS:
+            reply = Client().get(f"/index/vault/{path}", headers={"authorization": f"Bearer {secret}"})
+            expected = {200, 404} if name in READERS else {refusal_of(KINDS[name])}
+            if reply.status_code not in expected:
+                wrong.append((path, name, reply.status_code, expected))
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_hostile_182_a_role_that_ends_is_felt_at_once(world: World) -> None:
+    """Owner removed from a project, member removed from an organization, project given away: the very next request."""
+    secrets = Keyring(world).secrets
+    row, clock = "PUT projects/<name>/status", world.clock
+    assert [ask(row, secrets[name]).status_code for name in ("manager, everything", "Acme, everything")] == [200, 200]
+    members.remove_member(COMMAND, "Acme", world.people["manager"], clock=clock)
+    assert ask(row, secrets["manager, everything"]).status_code == 403
+    yank = "PUT projects/<name>/releases/<version>/yank"
+    assert [ask(yank, secrets[f"{one}, everything"]).status_code for one in ("maintainer", "teammate")] == [200, 200]
+    collaborators.remove(COMMAND, "tapes", world.people["maintainer"], clock=clock)
+    teams.set_team_member(COMMAND, "Acme", "core", world.people["teammate"], inside=False, clock=clock)
+    assert [ask(yank, secrets[f"{one}, everything"]).status_code for one in ("maintainer", "teammate")] == [403, 403]
+    transfers.offer(COMMAND, "tapes", world.people["stranger"], clock=clock)
+    assert ask(row, secrets["stranger, everything"]).status_code == 200
+    for name in ("Acme, everything", "founder, everything"):
+        assert ask(row, secrets[name]).status_code == 403, name
 
 
 CLOSED_ROWS = sorted(row for row in ROWS if row != "GET openapi.json" and ROWS[row] != frozenset(KINDS))

@@ -150,7 +150,8 @@ def index_facts(name: str, identity: Identity) -> IndexFacts | None:
     index_id, read, audience, shaped, has_own, granted, has_rules, *flags = row
     rules = {key: read_json(value) for key, value in fetch(_RULES, index_id)} if has_rules else {}
     mode = ReadMode(read)
-    right = IndexRight(name, mode, granted=bool(granted) and mode is ReadMode.CLOSED)
+    stages = identity.scope is not None and identity.scope.only_stages and is_staging(name)
+    right = IndexRight(name, mode, granted=bool(granted) and mode is ReadMode.CLOSED, staging=stages)
     return IndexFacts(index_id, name, right, audience, rules, shaped, bool(has_own), *map(bool, flags))
 
 
@@ -163,6 +164,18 @@ WHERE l.kind = 'index' AND l.target = %s AND l.to_serial IS NULL
 def directly_above(name: str) -> list[str]:
     """The indexes that have this one as a layer now."""
     return [row[0] for row in fetch(_ABOVE, name)]
+
+
+_STAGING = """
+SELECT 1 FROM catalogue_indexrule r JOIN catalogue_index i ON i.id = r.index_id
+WHERE i.name = %s AND r."key" = 'staging' AND r.value = 'true' AND r.to_serial IS NULL
+"""
+
+
+def is_staging(name: str) -> bool:
+    """Whether an index is marked as staging, and so is every one that shows what it holds."""
+    marked = fetch_one(_STAGING, name) is not None
+    return marked and all(is_staging(above) for above in directly_above(name))
 
 
 def lock_project(name: str) -> bool:

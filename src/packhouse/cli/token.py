@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from packhouse.cli.options import data_option
+from packhouse.domain.permissions import TOKEN_ACTIONS
 
 
 @click.group()
@@ -30,7 +31,7 @@ def token() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["upload", "read", "yank", "manage"]),
+    type=click.Choice(list(TOKEN_ACTIONS)),
     help="What it may do; may be repeated [upload and read].",
 )
 @click.option(

@@ -21,6 +21,7 @@ class Action(StrEnum):
     ANYONE = "anyone"  # pages and answers that hold nothing private
     READ = "read"  # pages, files, JSON, feeds, search of an index
     UPLOAD = "upload"
+    STAGE = "stage"  # upload into an index that is marked as staging
     YANK = "yank"  # yank and unyank
     DELETE = "delete"  # files, releases, projects
     STATUS = "status"  # project status (PEP 792)
@@ -61,7 +62,8 @@ class OrganizationRole(StrEnum):
 
 TOKEN_ACTIONS = {
     "read": frozenset({Action.READ}),
-    "upload": frozenset({Action.UPLOAD}),
+    "upload": frozenset({Action.UPLOAD, Action.STAGE}),
+    "stage": frozenset({Action.STAGE}),
     "yank": frozenset({Action.YANK}),
     "manage": frozenset(
         {*(Action.YANK, Action.DELETE, Action.STATUS, Action.PROMOTE), *(Action.MANAGE, Action.TOKENS, Action.SNAPSHOT)}
@@ -105,16 +107,21 @@ class TokenScope:
         return any(action in TOKEN_ACTIONS[scope] for scope in self.scopes)
 
     @property
+    def only_stages(self) -> bool:
+        """Whether it uploads to staging indexes alone."""
+        return self.allows(Action.STAGE) and not self.allows(Action.UPLOAD)
+
+    @property
     def limited(self) -> bool:
         """Whether it is for some projects only."""
         return bool(self.projects or self.organizations)
 
     def includes(self, other: TokenScope) -> bool:
         """Whether a token of the other scope may do no more than one of this."""
-        scopes = other.scopes <= self.scopes or (other.scopes - self.scopes == {"yank"} and "manage" in self.scopes)
+        held, wanted = (frozenset().union(*(TOKEN_ACTIONS[one] for one in of.scopes)) for of in (self, other))
         indexes = not self.indexes or (bool(other.indexes) and other.indexes <= self.indexes)
         named = other.limited and other.projects <= self.projects and other.organizations <= self.organizations
-        return scopes and indexes and (not self.limited or named)
+        return wanted <= held and indexes and (not self.limited or named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +156,15 @@ ANONYMOUS = Identity()
 
 @dataclass(frozen=True, slots=True)
 class IndexRight:
-    """An index as far as rights go; `granted`: the asker is named among its readers."""
+    """An index as far as rights go; `granted`: the asker is named among its readers.
+
+    `staging`: what is uploaded to it is on trial. Only told where a token asks to which that makes a difference.
+    """
 
     name: str
     read: ReadMode = ReadMode.PUBLIC
     granted: bool = False
+    staging: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +266,13 @@ def _token_limit(
     scope = identity.scope
     if scope is None:
         return None
-    if not scope.allows(action):
+    if not scope.allows(Action.STAGE if action is Action.UPLOAD and index is not None and index.staging else action):
+        if action is Action.UPLOAD and index is not None and scope.allows(Action.STAGE):
+            message = (
+                f"This token publishes to staging indexes only, and {index.name!r} is none, or a layer of one"
+                " that is none; publish to a staging index, from where a person promotes it."
+            )
+            return _forbidden("token-stage", message)
         return _forbidden(
             "token-action", f"This token may not {action.value}; its scope is {', '.join(sorted(scope.scopes))}."
         )

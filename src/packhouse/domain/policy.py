@@ -49,6 +49,7 @@ class Profile:
     uploads_per_minute: int | None = None  # by one token
     needs_verified_email: bool = False
     needs_two_factor: bool = False
+    staging: bool = False  # what is uploaded is on trial, and tokens may be for such indexes alone
 
     def as_dict(self) -> dict[str, Any]:
         """All rules, as plain data."""

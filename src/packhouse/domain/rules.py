@@ -71,6 +71,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "uploads_per_minute": Rule("Files by one token in a minute.", 0, 1_000_000),
         "needs_verified_email": Rule("Publishing needs a confirmed e-mail address."),
         "needs_two_factor": Rule("Publishing needs a second factor."),
+        "staging": Rule("What is published here is on trial: tokens that only stage publish here."),
     }
 )
 """Every rule of uploads by its key, in the order they are listed in."""

@@ -30,6 +30,7 @@ from packhouse.catalogue.credentials import TokenFacts
 from packhouse.catalogue.models import Index, Membership, Organization, Placement, User
 from packhouse.catalogue.rows import fetch_one
 from packhouse.catalogue.standing import GRANTED, ROLE, granted_values, role_of, role_values
+from packhouse.catalogue.upload_facts import is_staging
 from packhouse.domain.networks import is_within
 from packhouse.domain.permissions import (
     ANONYMOUS,
@@ -268,7 +269,8 @@ def right_on(identity: Identity, index: Index) -> IndexRight:
     granted = False
     if mode is ReadMode.CLOSED and not identity.anonymous:
         granted = bool(fetch_one(_GRANTED, *granted_values(identity), index.pk)[0])
-    return IndexRight(index.name, mode, granted)
+    stages = identity.scope is not None and identity.scope.only_stages and is_staging(index.name)
+    return IndexRight(index.name, mode, granted, stages)
 
 
 def missing_index(name: str) -> PackhouseError:

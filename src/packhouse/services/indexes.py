@@ -54,6 +54,12 @@ class LayerSpec:
         return f"{self.kind}:{self.target}" if self.target else self.kind
 
 
+def any_stages(names: Iterable[str]) -> bool:
+    """Whether one of these indexes is marked as staging."""
+    rules = IndexRule.objects.filter(index__name__in=list(names), key="staging", to_serial=None)
+    return any(value is True for value in rules.values_list("value", flat=True))
+
+
 def ensure_main(clock: Clock = now, actor: Actor = COMMAND) -> Index:
     """The index `main`, made public with its own layer when it is not there yet."""
     found = Index.objects.filter(name=MAIN).first()

@@ -21,6 +21,8 @@ USES = {
     "upload read yank": "Publish, install and yank",
     "upload read manage": "Publish, install, yank and delete",
 }
+STAGING_USES = {"stage read": "Publish to staging indexes only, and install"}
+"""Offered where an index is marked as staging."""
 GRACES = {
     "24": "is good for a day more",
     "1": "is good for an hour more",
@@ -73,8 +75,13 @@ class TokenForm(forms.Form):
         help_text="Addresses or networks it may be used from, such as 192.0.2.0/24. Empty: from anywhere.",
     )
 
-    def __init__(self, *args: Any, projects: list[str], indexes: list[str], **kwargs: Any) -> None:
-        """`projects`: normalized names of those the person may publish to; `indexes`: those they may read."""
+    def __init__(
+        self, *args: Any, projects: list[str], indexes: list[str], staging: bool = False, **kwargs: Any
+    ) -> None:
+        """`projects`: normalized names of those the person may publish to; `indexes`: those they may read.
+
+        `staging`: one of the indexes is marked so.
+        """
         super().__init__(*args, **kwargs)
         single = [(f"{PROJECT}{name}", _in_words(name)) for name in projects]
         several = [(SEVERAL, "Several projects")] if len(projects) > 1 else []
@@ -83,6 +90,7 @@ class TokenForm(forms.Form):
         if not several:
             del self.fields["projects"]
         self._choices("indexes", [(name, name) for name in indexes])
+        self._choices("uses", [*USES.items(), *(STAGING_USES.items() if staging else ())])
         if len(indexes) < 2:
             del self.fields["indexes"]
 

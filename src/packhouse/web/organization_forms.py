@@ -89,7 +89,7 @@ class OrganizationTokenForm(TokenForm):
     """A new token of an organization."""
 
     def __init__(self, *args: Any, projects: list[str], indexes: list[str], **kwargs: Any) -> None:
-        """`projects`: those of the organization; `indexes`: those it may read."""
+        """`projects`: those of the organization; `indexes`: those it may read; `staging` as of any token."""
         super().__init__(*args, projects=projects, indexes=indexes, **kwargs)
         field = self.fields["scope"]
         if isinstance(field, forms.ChoiceField):

@@ -27,7 +27,7 @@ from packhouse.catalogue.organizations import (
 from packhouse.domain.permissions import Action, Identity, may
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access, members, organization_tokens, organizations, serving, tokens, transfers
-from packhouse.services.indexes import MAIN
+from packhouse.services.indexes import MAIN, any_stages
 from packhouse.web import resources
 from packhouse.web.account import person_of
 from packhouse.web.account_tables import TOKENS
@@ -227,7 +227,8 @@ def token_page(request: HttpRequest, name: str) -> HttpResponse:
 def _token_form(opened: Opened, sent: Any) -> OrganizationTokenForm:
     owned = [row.name for row in projects_of_organization(opened.organization)]
     speaking = Identity(username=opened.name, organization_id=opened.organization.pk)
-    return OrganizationTokenForm(sent, projects=owned, indexes=indexes_for(speaking))
+    readable = indexes_for(speaking)
+    return OrganizationTokenForm(sent, projects=owned, indexes=readable, staging=any_stages(readable))
 
 
 def _make_token(opened: Opened, form: OrganizationTokenForm) -> Any:

@@ -20,7 +20,7 @@ from packhouse.catalogue.organizations import organization_projects_of
 from packhouse.domain.permissions import Action, Identity, may
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access, organizations, tokens
-from packhouse.services.indexes import list_indexes
+from packhouse.services.indexes import any_stages, list_indexes
 from packhouse.services.resources import now
 from packhouse.web.account import actor_of, for_person, password_is_right, person_of
 from packhouse.web.account_tables import TOKENS, token_row
@@ -45,7 +45,8 @@ def token_list(request: HttpRequest) -> HttpResponse:
 
 
 def _form(user: User, sent: Any) -> TokenForm:
-    return TokenForm(sent, projects=_projects_of(user), indexes=indexes_for(access.identity_of_user(user)))
+    indexes = indexes_for(access.identity_of_user(user))
+    return TokenForm(sent, projects=_projects_of(user), indexes=indexes, staging=any_stages(indexes))
 
 
 def _page(
