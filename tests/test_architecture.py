@@ -65,7 +65,7 @@ def test_every_module_says_what_it_is():
     assert [name_of(file) for file in HAND_WRITTEN if not ast.get_docstring(tree(file))] == []
 
 
-def test_nothing_is_unpickled_evaluated_or_read_by_an_unsafe_parser():
+def test_hostile_251_nothing_is_unpickled_evaluated_or_read_by_an_unsafe_parser():
     assert [name_of(file) for file in SOURCES if UNSAFE_MODULES & set(imported(file))] == []
     assert [(name_of(file), line) for file in SOURCES for line, name in called(file) if name in UNSAFE_CALLS] == []
 

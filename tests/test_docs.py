@@ -186,7 +186,7 @@ def test_documents_named_in_the_source_exist():
 
 
 def test_every_test_that_shows_conformance_exists():
-    named = set(re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", text("docs/conformance.md")))
+    named = set(re.findall(r"`((?:\w+/)?test_\w+\.py)::(test_\w+)`", text("docs/conformance.md")))
     assert len(named) > 100
     missing = [(file, name) for file, name in sorted(named) if f"\ndef {name}(" not in text(f"tests/{file}")]
     assert missing == []
@@ -252,9 +252,19 @@ def test_every_test_that_shows_what_is_kept_exists():
     ("prefix", "first", "last"),
     [
         *(("U", 1, 13), ("N", 1, 16), ("H", 1, 12), ("J", 1, 15), ("D", 1, 7), ("F", 1, 9), ("Y", 1, 9), ("C", 1, 9)),
-        *(("E", 1, 13), ("AU", 1, 10), ("check ", 1, 40), ("hostile ", 156, 172), ("decision ", 1, 8)),
+        *(
+            ("E", 1, 13),
+            ("AU", 1, 10),
+            ("check ", 1, 40),
+            ("hostile ", 156, 172),
+            ("hostile ", 179, 202),
+            ("hostile ", 217, 220),
+            ("hostile ", 245, 252),
+            ("hostile ", 267, 276),
+            ("decision ", 1, 8),
+        ),
     ],
 )
-def test_every_line_of_the_contracts_on_reading_has_its_row(prefix: str, first: int, last: int):
+def test_every_line_of_the_contracts_has_its_row(prefix: str, first: int, last: int):
     table = text("docs/conformance.md")
     assert [n for n in range(first, last + 1) if f"\n| {prefix}{n} | " not in table] == []

@@ -233,6 +233,15 @@ def test_hostile_276_serials_are_never_given_twice(backed: Backed, tmp_path: Pat
     assert json.loads(done.stdout)["serial"] == told["serial"] + 1_000_001
 
 
+def test_hostile_271_a_backup_is_for_its_owner_and_opens_nothing(backed: Backed):
+    """No page gives it away, nobody else on the machine reads it, and no token in it can be used."""
+    content = backed.file.read_bytes()
+    assert backed.file.stat().st_mode & 0o777 == 0o600
+    for token in (backed.token, backed.ended):
+        assert token.encode() not in content
+        assert hashlib.sha256(token.encode()).hexdigest().encode() in content
+
+
 def test_a_folder_that_holds_something_is_refused(backed: Backed, tmp_path: Path):
     (tmp_path / "something").touch()
     status, _, wrong = restore(backed.file, tmp_path)

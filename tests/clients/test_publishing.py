@@ -64,6 +64,11 @@ def uv_with_check_url(desk: Desk) -> Done:
     return desk.run("uv", "publish", *options, "--trusted-publishing", "never", *desk.files())
 
 
+def uv_with_a_user_name(desk: Desk) -> Done:
+    options = ("--publish-url", desk.upload, "--username", "__token__", "--password", desk.token)
+    return desk.run("uv", "publish", *options, "--trusted-publishing", "never", *desk.files())
+
+
 def twine(desk: Desk) -> Done:
     options = ("--repository-url", desk.upload, "-u", "__token__", "-p", desk.token, "--non-interactive", "--verbose")
     return desk.run("twine", "upload", "--disable-progress-bar", *options, *desk.files())
@@ -93,7 +98,17 @@ def flit(desk: Desk) -> Done:
     return desk.run("flit", "publish", FLIT_INDEX_URL=desk.upload, FLIT_USERNAME="__token__", FLIT_PASSWORD=desk.token)
 
 
-CLIENTS: list[Callable[[Desk], Done]] = [uv, uv_with_check_url, twine, twine_without_slash, poetry, pdm, hatch, flit]
+CLIENTS: list[Callable[[Desk], Done]] = [
+    uv,
+    uv_with_check_url,
+    uv_with_a_user_name,
+    twine,
+    twine_without_slash,
+    poetry,
+    pdm,
+    hatch,
+    flit,
+]
 
 
 @pytest.fixture(scope="module")

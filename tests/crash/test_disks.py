@@ -18,10 +18,10 @@ from tests.corpus import make_wheel
 from tests.crash.client import Client
 from tests.crash.disk import read_log
 from tests.crash.powercut import build, compiler
-from tests.infra.disks import fill, small_disk
+from tests.infra.disks import few_inodes, fill, small_disk, use_up_inodes
 from tests.infra.server import Server, run_packhouse
 
-__all__ = ["small_disk"]
+__all__ = ["few_inodes", "small_disk"]
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -103,6 +103,23 @@ def test_faults_5_decision_11_a_disk_that_fills_up_and_is_cleared(small_disk: Pa
     assert server.publish(token, *make_wheel("after", "1"))[0] == 200
     assert is_served(server, "after")
     assert server.get("/readyz")[0] == 200
+
+
+def test_hostile_274_a_disk_without_inodes_is_as_one_that_is_full(few_inodes: Path, start_server: StartServer):
+    server = start_server(data=few_inodes / "data")
+    token = server.make_token(server.make_user())
+    assert server.publish(token, *make_wheel("before", "1"))[0] == 200
+    made = use_up_inodes(few_inodes)
+    assert made
+    for number in range(3):
+        status, sentence = server.publish(token, *make_wheel("more", f"1.{number}"))
+        assert (status, sentence.count("\n")) == (507, 1), sentence
+    assert is_served(server, "before")
+    assert server.get("/simple/more/")[0] == 404
+    for file in made:
+        file.unlink()
+    assert server.publish(token, *make_wheel("after", "1"))[0] == 200
+    assert is_served(server, "after")
 
 
 def test_faults_7_a_database_locked_by_another_process_is_busy(start_server: StartServer):

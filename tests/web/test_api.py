@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
+import hypothesis
 import orjson
 import pytest
 from django.core import mail
+from django.db import transaction
 from django.test import Client
+from hypothesis import strategies as st
 from tests.infra.accounts import forget_limits, make_user
 from tests.infra.clock import TickingClock
 from tests.infra.publishing import Press, make_resources
@@ -19,8 +24,11 @@ from packhouse.catalogue.models import JournalEntry, Token, User
 from packhouse.errors import PackhouseError
 from packhouse.services import access, flags, indexes, tokens
 from packhouse.services.journal import COMMAND, last_serial
+from packhouse.web.api.description import description
+from packhouse.web.api.operations import Operation
 from packhouse.web.api.pace import PER_MINUTE, Pace
-from packhouse.web.api.urls import PREFIX
+from packhouse.web.api.shapes import PROBLEM
+from packhouse.web.api.urls import OPERATIONS, PREFIX
 
 pytestmark = pytest.mark.django_db
 
@@ -59,12 +67,14 @@ class Desk:
     def told(self, method: str, path: str, body: Any = None, secret: str | None = None) -> Any:
         reply = self.ask(method, path, body, secret)
         assert (reply.status_code, reply["Content-Type"]) == (200, "application/json"), reply.content
+        assert keeps_to(reply, method, path)
         return reply.json()
 
     def refused(self, method: str, path: str, body: Any = None, secret: str | None = None, **headers: str) -> Any:
         """The status and the code of a refusal, which is a problem."""
         reply = self.ask(method, path, body, secret, **headers)
         assert reply["Content-Type"] == "application/problem+json"
+        assert keeps_to(reply, method, path)
         said = reply.json()
         assert said["status"] == reply.status_code or reply.status_code == 405
         assert said["type"].endswith(f"/help/upload-errors/#{said['code']}")
@@ -73,9 +83,92 @@ class Desk:
         return reply.status_code, said["code"]
 
 
+def described(method: str, path: str) -> dict[str, Any] | None:
+    """What the description says of an operation; None for what it does not know."""
+    for spelled, methods in description("", OPERATIONS)["paths"].items():
+        pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(spelled))
+        if method.lower() in methods and re.fullmatch(pattern, f"/{path}"):
+            return dict(methods[method.lower()])
+    return None
+
+
+def keeps_to(reply: Any, method: str, path: str) -> bool:
+    """Whether a reply is one of those that the description of the API has for this operation, in its shape."""
+    operation = described(method, path)
+    if operation is None:
+        return reply.status_code in {404, 405}
+    content = operation["responses"][str(reply.status_code)]["content"][reply["Content-Type"].partition(";")[0]]
+    schema = PROBLEM if "$ref" in content["schema"] else content["schema"]
+    return fits(schema, reply.json())
+
+
+def fits(schema: dict[str, Any], value: Any) -> bool:
+    """JSON Schema, as far as our shapes go."""
+    if "anyOf" in schema:
+        return any(fits(one, value) for one in schema["anyOf"])
+    match schema["type"]:
+        case "object":
+            known = schema.get("properties")
+            return isinstance(value, dict) and (
+                known is None
+                or (value.keys() == set(schema["required"]) and all(fits(known[key], value[key]) for key in value))
+            )
+        case "array":
+            return isinstance(value, list) and all(fits(schema["items"], one) for one in value)
+        case "string":
+            when = schema.get("format") == "date-time"
+            return isinstance(value, str) and (not when or datetime.fromisoformat(value).tzinfo is not None)
+        case kind:
+            return type(value) is {"integer": int, "boolean": bool, "null": type(None)}[kind]
+
+
 @pytest.fixture
 def desk(db: None) -> Desk:
     return Desk()
+
+
+def test_what_does_not_fit_the_description_is_noticed() -> None:
+    assert fits(PROBLEM, {"type": ""}) is False
+    assert fits({"type": "array", "items": {"type": "integer"}}, [1, True]) is False
+    assert described("GET", "projects/tapes/releases/1.0") is not None
+    assert described("POST", "projects/tapes") is None
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMED = st.fixed_dictionaries(
+    {}, optional={field.name: ANYTHING | st.sampled_from([*field.choices, "main", "tapes", "1", "2026-11-01"])
+                  for operation in OPERATIONS for field in operation.fields}
+)  # fmt: skip
+PARTS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/?#%"), min_size=1, max_size=30)
+VALUES = {"name": "tapes", "version": "1.0", "filename": WHEEL, "user": "bob", "index": "main", "snapshot": "s"}
+
+
+def test_whatever_is_sent_is_answered_as_the_description_says(desk: Desk) -> None:
+    """No body and no address makes a fault of ours, or an answer of another shape than those described."""
+    make_user("bob")
+    desk.owner.is_admin = True
+    desk.owner.save()
+    operations = [one for one in OPERATIONS if one.path != "openapi.json"]
+
+    @hypothesis.settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @hypothesis.given(
+        st.sampled_from(operations),
+        ANYTHING | NAMED | NAMED,
+        st.dictionaries(st.sampled_from(list(VALUES)), PARTS, max_size=2),
+    )
+    def ask(operation: Operation, body: Any, said: dict[str, str]) -> None:
+        path = re.sub(r"<int:\w+>", "7", operation.path)
+        path = re.sub(r"<str:(\w+)>", lambda match: quote((VALUES | said)[match[1]], safe=""), path)
+        with transaction.atomic():
+            reply = desk.ask(operation.method, path, None if operation.method == "GET" else orjson.dumps(body))
+            transaction.set_rollback(True)
+        assert keeps_to(reply, operation.method, path), (operation.method, path, body, reply.content)
+
+    ask()
 
 
 def test_a_yank_with_its_reason_and_back(desk: Desk) -> None:

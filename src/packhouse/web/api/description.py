@@ -10,9 +10,15 @@ from typing import Any
 
 from packhouse.domain.permissions import TOKEN_ACTIONS, Action
 from packhouse.web.api.operations import MAX_TEXT, MAX_TEXTS, Field, Operation, Takes
-from packhouse.web.api.shapes import PROBLEM, TEXT, Shape
+from packhouse.web.api.shapes import PROBLEM, TEXT, Shape, perhaps
 
 _VARIES = re.compile(r"<(?:\w+:)?(\w+)>")
+_TYPED = re.compile(r"<(\w+):(\w+)>")
+_IN_ADDRESSES: dict[str, Shape] = {
+    "str": {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f-\u009f/\\]+$"},
+    "int": {"type": "integer", "minimum": 0},
+}
+"""What may stand in an address: of others it is known from the outside that nothing is there (404, in plain text)."""
 
 _REFUSALS = {
     "400": "The body can't be read, or a field of it is wrong.",
@@ -25,6 +31,8 @@ _REFUSALS = {
     "429": "This token asked too often; `Retry-After` says when to go on.",
     "503": "Read-only, or not able just now; `Retry-After` says when to go on.",
 }
+_FROM_OUTSIDE = frozenset({"404", "413"})
+"""What the edge may answer by itself, in plain text: an address that nothing can have, a body larger than any."""
 _OF_READERS = ("401", "403", "404", "429", "503")
 
 
@@ -58,7 +66,7 @@ def description(server: str, operations: Iterable[Operation]) -> dict[str, Any]:
 
 
 def _operation(one: Operation, spelled: str) -> dict[str, Any]:
-    names = _VARIES.findall(one.path)
+    varying = _TYPED.findall(one.path)
     told: dict[str, Any] = {
         "operationId": f"{one.method} {spelled}",
         "summary": one.about,
@@ -69,8 +77,10 @@ def _operation(one: Operation, spelled: str) -> dict[str, Any]:
             **({} if one.action is Action.ANYONE else _refusals(one)),
         },
     }
-    if names:
-        told["parameters"] = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in names]
+    if varying:
+        told["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": _IN_ADDRESSES[kind]} for kind, name in varying
+        ]
     if one.fields:
         required = any(field.required for field in one.fields)
         content = {"application/json": {"schema": _body(one.fields)}}
@@ -93,7 +103,9 @@ def scopes_for(action: Action) -> str:
 def _refusals(one: Operation) -> dict[str, Any]:
     statuses = _REFUSALS if one.changes else _OF_READERS
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _REFUSALS[status], "content": content} for status in statuses}
+    told = {status: {"description": _REFUSALS[status], "content": content} for status in statuses}
+    outside = content | {"text/plain": {"schema": TEXT}}
+    return {one: reply | ({"content": outside} if one in _FROM_OUTSIDE else {}) for one, reply in told.items()}
 
 
 def _body(fields: Iterable[Field]) -> Shape:
@@ -116,4 +128,5 @@ def _field(one: Field) -> Shape:
         Takes.NUMBER: {"type": "integer", "minimum": 0},
     }
     choices = {"enum": list(one.choices)} if one.choices else {}
-    return {**shapes[one.takes], **choices, "description": one.about}
+    shape = {**shapes[one.takes], **choices}
+    return {**(shape if one.required else perhaps(shape)), "description": one.about}
