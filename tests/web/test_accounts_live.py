@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import http.cookiejar
+import json
 import re
 import urllib.error
 import urllib.parse
@@ -15,6 +16,7 @@ import pytest
 from tests.infra.server import Server
 
 PASSWORD = "canary otters seven"
+CANARY = "typed too early 8431"
 MAIL = re.compile(r"--- mail ---.*?--- end of mail ---", re.DOTALL)
 
 
@@ -108,3 +110,23 @@ def test_a_person_made_by_command_signs_in(server: Server):
     visitor = Visitor(server)
     visitor.post("/account/login/", login=person.name, password=person.password)
     assert "API tokens" in visitor.get("/manage/account/token/")
+
+
+def test_sign_ins_are_logged_good_and_bad(start_server: Callable[..., Server]):
+    """Who, by what, from where; of one that failed not the name, which may be a password typed too early."""
+    server = start_server("--edge", "none", extra={"PACKHOUSE_LOG_FORMAT": "json"})
+    person = server.make_user("ada")
+    token = server.make_token(person)
+    visitor = Visitor(server)
+    visitor.post("/account/login/", login=CANARY, password="not the one")
+    visitor.post("/account/login/", login=person.name, password=person.password)
+    assert server.get("/api/v1/token", {"Authorization": f"Bearer {token}"})[0] == 200
+    server.stop()
+    lines = [json.loads(line) for line in server.output().splitlines() if line.startswith("{")]
+    [failed] = [line for line in lines if line["event"] == "sign-in failed"]
+    [good] = [line for line in lines if line["event"] == "signed in"]
+    assert (good["user"], good["by"], good["client"]) == (person.name, ["password"], "127.0.0.1")
+    assert failed["client"] == "127.0.0.1"
+    assert CANARY not in server.output()
+    [asked] = [line for line in lines if line.get("path") == "/api/v1/token"]
+    assert asked["token_number"] == 1

@@ -173,6 +173,6 @@ def test_the_page_says_which_token_made_another(desk: Desk) -> None:
     assert 'made by the token <span class="breakable">t0</span>' in page
     assert "job 12" in page
     leaving = client.get(f"/manage/account/token/{desk.press.identity.token_id}/delete/").content.decode()
-    assert "The 1 token it made ends with it." in leaving
+    assert "The token that it made ends with it." in leaving
     alone = client.get(f"/manage/account/token/{made['id']}/delete/").content.decode()
-    assert "it made" not in alone
+    assert "that it made" not in alone

@@ -5,17 +5,39 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from allauth.account import signals as account
 from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core import ratelimit
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
+from django.contrib.auth import signals as sign_in
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from packhouse.services import second_factors, sessions
 from packhouse.services.journal import Fact
 from packhouse.services.resources import now
+
+_log = structlog.stdlib.get_logger("packhouse.accounts")
+
+
+@receiver(account.user_logged_in)
+def signed_in(request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    """Somebody is in: logged with the ways they proved who they are."""
+    ways = [str(one.get("method", "")) for one in get_authentication_records(request, user)]
+    _log.info("signed in", user=user.get_username(), by=ways, client=_client(request))
+
+
+@receiver(sign_in.user_login_failed)
+def sign_in_failed(request: HttpRequest | None = None, **kwargs: Any) -> None:
+    """Name and password did not belong together. The name isn't logged: it may be a password, typed too early."""
+    _log.warning("sign-in failed", client=_client(request))
+
+
+def _client(request: HttpRequest | None) -> str | None:
+    return None if request is None else request.META.get("REMOTE_ADDR")
 
 
 @receiver([account.password_changed, account.password_set, account.password_reset])
@@ -71,6 +93,7 @@ def factor_used(request: HttpRequest, user: Any, authenticator: Any, **kwargs: A
 @receiver(mfa.authentication_failed)
 def factor_failed(request: HttpRequest, user: Any, reauthentication: bool, **kwargs: Any) -> None:
     """Somebody who gave the right password tries codes: the owner is told after a few, once an hour."""
+    _log.warning("second factor failed", user=user.get_username(), client=_client(request))
     key = f"second factor {user.pk}"
     if reauthentication or ratelimit.consume(request, action="factor_failed", key=key):
         return

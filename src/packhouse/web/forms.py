@@ -19,7 +19,7 @@ USES = {
     "read": "Install only",
     "upload": "Publish only",
     "upload read yank": "Publish, install and yank",
-    "upload read manage": "Publish, install, yank and delete",
+    "upload read manage": "Publish, install and manage projects",
 }
 STAGING_USES = {"stage read": "Publish to staging indexes only, and install"}
 """Offered where an index is marked as staging."""

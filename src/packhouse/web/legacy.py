@@ -38,6 +38,7 @@ def upload(request: HttpRequest, index: str = "main") -> HttpResponse:
     length = _content_length(request)
     try:
         identity = access.authenticate(request.headers.get("Authorization"), resources.get().clock(), _address(request))
+        request.token_id = identity.token_id  # type: ignore[attr-defined]
         limit = uploads.begin(identity, index, resources.get().settings)
         resources.get().hook("s1")
         outcome = _publish(request, stream, length, limit, identity, index)

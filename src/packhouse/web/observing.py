@@ -68,6 +68,7 @@ def _note(request: HttpRequest, response: HttpResponseBase, seconds: float) -> N
         bytes=None if response.streaming else len(getattr(response, "content", b"")),
         client=request.META.get("REMOTE_ADDR"),
         user=getattr(user, "username", None) or None,
+        token_number=getattr(request, "token_id", None),
         agent=request.headers.get("User-Agent", "")[:MAX_AGENT] or None,
     )
 

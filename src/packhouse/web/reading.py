@@ -31,6 +31,7 @@ def api_identity(request: HttpRequest) -> Identity:
         return ANONYMOUS
     now, address = resources.get().clock(), str(request.META.get("REMOTE_ADDR", ""))
     identity = access.authenticate(header, now, address)
+    request.token_id = identity.token_id  # type: ignore[attr-defined]
     access.note_use(identity, address, request.headers.get("User-Agent", ""), now)
     return identity
 
