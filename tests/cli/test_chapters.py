@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -125,7 +126,9 @@ def names(site: Site, project: str) -> list[str]:
     return [file["filename"] for file in answer.json()["files"]] if answer.status == 200 else [str(answer.status)]
 
 
-def test_safe_by_default_as_it_stands(guarded: Site, host: Upstream) -> None:
+def test_safe_by_default_as_it_stands(  # noqa: PLR0915 - a chapter in one go
+    guarded: Site, host: Upstream, tmp_path: Path
+) -> None:
     site = guarded
     site.publish(wheel("acme-tool"))
     site.publish(wheel("tapes"))
@@ -146,9 +149,21 @@ def test_safe_by_default_as_it_stands(guarded: Site, host: Upstream) -> None:
     host.faults.clear()
     assert host.paths("/simple/", "GET").count("/simple/") == 0  # never its whole list
     typed = []
+    bad = json.dumps({"id": "MAL-2026-1", "affected": [{"package": {"ecosystem": "PyPI", "name": "tapes"}}]})
+    host.add("list", body=("application/json", bad.encode()))
+    (tmp_path / "malware.zip").write_text(bad, encoding="utf-8")
+    ours = {"https://lists.example/malware.zip": f"{host.url}list/", "malware.zip": str(tmp_path / "malware.zip")}
     for line in lines("safe-by-default.md"):
-        site.must(*shlex.split(line))
+        words = [ours.get(word, word) for word in shlex.split(line)]
+        if line == "malware list":
+            with pytest.raises(AssertionError, match="exit status 1"):  # there are hits
+                site.must(*words)
+            assert names(site, "tapes") == []
+        else:
+            site.must(*words)
         typed.append(line)
+        if line.startswith("index rule main malware_mode warn"):
+            assert "warning\ttapes-1.0-py3-none-any.whl\tmalware" in site.must("explain", "tapes")
         if line.startswith("upstream reserve"):
             assert names(site, "acme-later") == ["404"]
             assert host.paths("/simple/acme-later/") == []
@@ -172,5 +187,5 @@ def test_safe_by_default_as_it_stands(guarded: Site, host: Upstream) -> None:
             assert "hidden\turllib3-1.0.tar.gz\tdeny\tsince 20" in said
         if line.startswith("status acme-tool"):
             assert names(site, "acme-tool") == ([] if "quarantined" in line else ["acme_tool-1.0-py3-none-any.whl"])
-    assert {line.split()[0] for line in typed} == {"upstream", "index", "explain", "status"}
-    assert len(typed) == 15
+    assert {line.split()[0] for line in typed} == {"upstream", "index", "explain", "status", "malware"}
+    assert len(typed) == 21

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from packhouse.domain import serving
 from packhouse.domain.listing import Status
 from packhouse.domain.serving import (
     SERVED,
+    Known,
     Mode,
     Policy,
     Subject,
@@ -102,8 +104,13 @@ def test_an_empty_allow_list_allows_nothing_and_says_so() -> None:
 @pytest.mark.parametrize("rule", serving.RULES_WITH_MODES)
 def test_each_rule_can_be_off_or_only_warn(rule: str) -> None:
     for mode, (against, warnings) in {Mode.OFF: (0, 0), Mode.WARN: (0, 1), Mode.ENFORCE: (1, 0)}.items():
-        given_ = {"minimum_age": WEEK, "allow": ("bar",), "deny": ("foo",)}
-        policy = Policy("main", **{rule: given_[rule]}, modes={rule: mode})  # type: ignore[arg-type]
+        given_ = {
+            "minimum_age": Policy("main", minimum_age=WEEK),
+            "allow": Policy("main", allow=("bar",)),
+            "deny": Policy("main", deny=("foo",)),
+            "malware": Policy("main", known=(Known("MAL-2026-1", ("",)),)),
+        }
+        policy = replace(given_[rule], modes={rule: mode})
         verdict = judge(subject(DAY), (policy,), NOW)
         assert (len(verdict.against), len(verdict.warnings)) == (against, warnings)
         assert policy.is_silent is (mode is Mode.OFF)
@@ -133,6 +140,8 @@ policies = st.builds(
     exempt=st.sampled_from([(), ("foo",), ("foo>=2",)]),
     allow=st.sampled_from([None, (), ("foo",), ("bar",)]),
     deny=st.sampled_from([(), ("foo<2",), ("bar",)]),
+    known=st.sampled_from([(), (Known("MAL-2026-1", ("<2",)),), (Known("MAL-2026-1", ("==9",)),)]),
+    harmless=st.sampled_from([(), ("foo",)]),
     modes=st.dictionaries(st.sampled_from(serving.RULES_WITH_MODES), st.sampled_from(list(Mode))),
 )
 

@@ -19,6 +19,7 @@ from tests.infra.publishing import Press, make_resources
 from tests.web.test_routes import ROUTES
 
 from packhouse.catalogue.models import File, JournalEntry
+from packhouse.domain.malware import Entry
 from packhouse.domain.permissions import Action
 from packhouse.services.resources import Resources
 
@@ -117,6 +118,7 @@ SILENT = {
     r"(?P<rest>.*)$": "404",
     "help/": "says how to",
     "project/<str:name>/explain/": "says of each hidden file why it is hidden",
+    "api/v1/indexes/<str:index>/explain/<str:name>": "says the same",
     rf"{PREFIX.removesuffix('/')}$": "404",
     r"^(?:pypi|p)/(?P<name>[^/]+)/$": "a redirect to what was named",
     r"^(?:pypi|p)/(?P<name>[^/]+)/(?P<version>[^/]+)/$": "a redirect to what was named",
@@ -202,10 +204,14 @@ def moment(house: Resources) -> dict[str, str]:
 
 def hide(house: Resources, how: str) -> str:
     """Hide them by a rule; a moment at which they are hidden."""
-    from packhouse.services import index_rules
+    from packhouse.services import index_rules, malware
     from packhouse.services.journal import COMMAND
 
-    values = {"deny": "foo==77.3, ghost*", "minimum_age": "1d"}
+    values = {"deny": "foo==77.3, ghost*", "minimum_age": "1d", "malware_mode": "enforce"}
+    if how == "malware_mode":
+        bad = {"foo": "==77.3", GHOST: "", "ghost-of-acme": ""}
+        entries = [Entry("MAL-2026-1", name, (versions,)) for name, versions in bad.items()]
+        malware.take_over(COMMAND, entries, "a list", clock=house.clock)
     if how == "minimum_age":
         index_rules.change_rule(COMMAND, "main", "minimum_age_exempt", "foo==1.0, later", clock=house.clock)
     index_rules.change_rule(COMMAND, "main", how, values[how], clock=house.clock)
@@ -233,7 +239,7 @@ def named(said: str, row: Row) -> list[str]:
     return [mark for mark in marks if mark in said]
 
 
-@pytest.mark.parametrize("rule", ["deny", "minimum_age"])
+@pytest.mark.parametrize("rule", ["deny", "minimum_age", "malware_mode"])
 def test_hostile_243_no_address_names_what_a_rule_hides(house: Resources, moment: dict[str, str], rule: str) -> None:
     every = [row for asked in ROWS.values() for row in asked]
     for row in every:

@@ -9,13 +9,13 @@ was deleted stays owned, and nothing below it shines through.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packhouse.catalogue.pulled import owned_among, upstream_owns
 from packhouse.catalogue.rows import fetch, fetch_one, read_json
 from packhouse.domain import serving
 from packhouse.domain.moments import AsOf, began, holds
-from packhouse.domain.serving import Policy
+from packhouse.domain.serving import Known, Policy
 
 OWN = "own"
 INDEX = "index"
@@ -82,9 +82,9 @@ def owning_layer(index_id: int, name: str, as_of: AsOf | None = None, above: _Ab
     here = _Above((*above.path, index_id), (*above.policies, makeup.policy))
     for kind, target, target_id in makeup.layers:
         if kind == OWN and has_own(index_id, name, as_of):
-            return Owner(index_id, here.path, "", here.policies)
+            return _informed(Owner(index_id, here.path, "", here.policies), name, as_of)
         if kind == UPSTREAM and upstream_has(target, name, as_of):
-            return Owner(index_id, here.path, target, here.policies)
+            return _informed(Owner(index_id, here.path, target, here.policies), name, as_of)
         if kind == INDEX and target_id is not None and len(above.path) < DEEPEST:
             owner = owning_layer(target_id, name, as_of, here)
             if owner is not None:
@@ -110,7 +110,35 @@ def owners_of(index_id: int, names: Iterable[str], above: _Above = _TOP) -> dict
             won = owners_of(target_id, left, here)
         found |= won
         left -= won.keys()
-    return found
+    if above.path or not found:
+        return found
+    known = known_malware(found)
+    return {name: _with_known(owner, known.get(name)) for name, owner in found.items()}
+
+
+def known_malware(names: Iterable[str], as_of: AsOf | None = None) -> dict[str, tuple[Known, ...]]:
+    """What lists of malware say of each of these projects (normalized), now or at a past moment."""
+    wanted = list(names)
+    marks = ", ".join("%s" for _ in wanted) or "NULL"
+    statement = f"""
+        SELECT k.project, k.identifier, CAST(k.versions AS text), k.summary, k.from_serial
+        FROM catalogue_knownmalware k WHERE k.project IN ({marks}) AND {holds("k", as_of)}
+        ORDER BY k.identifier"""  # noqa: S608 - our own words
+    found: dict[str, list[Known]] = {}
+    for project, identifier, versions, summary, serial in fetch(statement, *wanted):
+        found.setdefault(project, []).append(Known(identifier, tuple(read_json(versions)), summary, serial))
+    return {name: tuple(known) for name, known in found.items()}
+
+
+def _informed(owner: Owner, name: str, as_of: AsOf | None) -> Owner:
+    """An owner whose policies know what lists of malware say of the name."""
+    return _with_known(owner, known_malware([name], as_of).get(name))
+
+
+def _with_known(owner: Owner, known: tuple[Known, ...] | None) -> Owner:
+    if known is None:
+        return owner
+    return replace(owner, policies=tuple(replace(policy, known=known) for policy in owner.policies))
 
 
 def _own_among(index_id: int, names: Collection[str]) -> set[str]:

@@ -37,6 +37,7 @@ COMMANDS = {
     "explain": "Say what an index shows of the project NAME, and why.",
     "snapshot": "Name states of indexes, compare them, and go back to one.",
     "upstream": "Show and change the indexes that are pulled through, and the names they are never asked about.",
+    "malware": "Take over a list of known malware, which no index serves, and see what of it is or was here.",
     "migrate": "Bring the databases to this version, beside servers of the version before.",
     "gc": "Remove stored bytes that nothing names, abandoned temporary files and ended sessions.",
     "verify": "Compare all that is kept: stored files with their digests, rows with their files, the journal.",

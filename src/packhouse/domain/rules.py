@@ -86,6 +86,8 @@ SERVING_RULES: Mapping[str, Rule] = MappingProxyType(
         "allow_mode": Rule("What allow does.", choices=tuple(serving.Mode)),
         serving.DENY: Rule(f"Releases that are not served: {_PICKS}."),
         "deny_mode": Rule("What deny does.", choices=tuple(serving.Mode)),
+        "malware_mode": Rule("What the list of known malware does.", choices=tuple(serving.Mode)),
+        serving.HARMLESS: Rule(f"Releases that the list of known malware is wrong about: {_PICKS}."),
     }
 )
 """Every rule of what an index serves; each holds for the page, the JSON documents, the metadata and the file alike."""

@@ -34,11 +34,23 @@ MINIMUM_AGE = "minimum_age"
 ALLOW = "allow"
 DENY = "deny"
 EXEMPT = "minimum_age_exempt"
-RULES_WITH_MODES = (MINIMUM_AGE, ALLOW, DENY)
+MALWARE = "malware"
+HARMLESS = "malware_exempt"
+RULES_WITH_MODES = (MINIMUM_AGE, ALLOW, DENY, MALWARE)
 MODE = "_mode"
 """What the key of a rule's mode ends in."""
 
-KEYS = (MINIMUM_AGE, f"{MINIMUM_AGE}{MODE}", EXEMPT, ALLOW, f"{ALLOW}{MODE}", DENY, f"{DENY}{MODE}")
+KEYS = (
+    MINIMUM_AGE,
+    f"{MINIMUM_AGE}{MODE}",
+    EXEMPT,
+    ALLOW,
+    f"{ALLOW}{MODE}",
+    DENY,
+    f"{DENY}{MODE}",
+    f"{MALWARE}{MODE}",
+    HARMLESS,
+)
 """The rules of an index that say what it serves, as they are stored."""
 
 QUARANTINE = "quarantine"
@@ -102,11 +114,37 @@ def spell_pick(pick: Pick) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Malware that a list names: of one project, in versions that any of these specifiers takes ("": all).
+
+    `serial` is that of the journal entry that took it over.
+    """
+
+    identifier: str
+    versions: tuple[str, ...]
+    summary: str = ""
+    serial: int = 0
+
+    def takes(self, version: str) -> bool:
+        """Whether a version is meant; one that can't be read is when all are."""
+        return any(not spec or _is_in(_specifiers(spec), version) for spec in self.versions)
+
+
+@lru_cache(maxsize=4096)
+def _specifiers(text: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(text)
+    except InvalidSpecifier:
+        return SpecifierSet("<0")  # none
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What one index serves: `minimum_age` in seconds (0: none), picks as stored, and the mode of each rule.
 
     `allow` None means that there is no such rule; an empty list allows nothing. `since` has the serial from which
-    each rule that is set holds.
+    each rule that is set holds. `known` is what lists of malware say of the one project that is asked about, of which
+    `harmless` is left alone.
     """
 
     index: str
@@ -116,6 +154,8 @@ class Policy:
     deny: tuple[str, ...] = ()
     modes: Mapping[str, Mode] = field(default_factory=dict)
     since: Mapping[str, int] = field(default_factory=dict)
+    harmless: tuple[str, ...] = ()
+    known: tuple[Known, ...] = ()
 
     def mode(self, rule: str) -> Mode:
         """The mode of a rule; one that is set is enforced unless it says otherwise."""
@@ -127,7 +167,12 @@ class Policy:
         return not any(self.mode(rule) is not Mode.OFF for rule in self._set())
 
     def _set(self) -> tuple[str, ...]:
-        wanted = {MINIMUM_AGE: self.minimum_age > 0, ALLOW: self.allow is not None, DENY: bool(self.deny)}
+        wanted = {
+            MINIMUM_AGE: self.minimum_age > 0,
+            ALLOW: self.allow is not None,
+            DENY: bool(self.deny),
+            MALWARE: bool(self.known),
+        }
         return tuple(rule for rule in RULES_WITH_MODES if wanted[rule])
 
 
@@ -143,6 +188,7 @@ def policy_from(index: str, rules: Mapping[str, tuple[Any, int]]) -> Policy:
         deny=_texts(values.get(DENY)),
         modes={rule: Mode(values[rule + MODE]) for rule in RULES_WITH_MODES if values.get(rule + MODE) in list(Mode)},
         since={key: serial for key, (_, serial) in rules.items() if key in KEYS},
+        harmless=_texts(values.get(HARMLESS)),
     )
 
 
@@ -234,6 +280,13 @@ def _of_origin(subject: Subject) -> Iterable[Finding]:
 def _findings(subject: Subject, policy: Policy, now: datetime) -> Iterable[Finding]:
     """What the rules of one index that are not off find."""
     what = f"{subject.project}=={subject.version}"
+    if policy.known and policy.mode(MALWARE) is not Mode.OFF and not _any(policy.harmless, subject):
+        for known in policy.known:
+            if known.takes(subject.version):
+                why = f": {known.summary}" if known.summary else ""
+                message = f"The index {policy.index!r} serves no malware: {what} is known as {known.identifier}{why}."
+                yield Finding(MALWARE, policy.index, message, serial=known.serial)
+                break
     if policy.deny and policy.mode(DENY) is not Mode.OFF:
         for pick in policy.deny:
             if _takes(pick, subject):

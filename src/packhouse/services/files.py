@@ -120,6 +120,7 @@ CODES = {
     serving.DENY: "file-denied",
     serving.ALLOW: "file-not-allowed",
     serving.MINIMUM_AGE: "file-too-new",
+    serving.MALWARE: "file-malware",
 }
 """The code of a refusal by each rule."""
 

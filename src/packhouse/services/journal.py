@@ -108,6 +108,7 @@ class Fact(StrEnum):
     UPSTREAM_NAME_PERMITTED = "upstream name permitted"
     UPSTREAM_PERMIT_ENDED = "upstream permit ended"
     UPSTREAM_NAME_CLASHES = "upstream name clashes"
+    MALWARE_LISTED = "malware list taken over"
     USER_CREATED = "user created"
     USER_DISABLED = "user disabled"
     USER_ENABLED = "user enabled"

@@ -21,6 +21,7 @@ from packhouse.domain.project_json import FileFacts, ProjectFacts, ReleaseFacts
 from packhouse.domain.serving import Subject, Verdict, judge
 from packhouse.services.files import missing_file, refusal_of
 from packhouse.services.indexes import indexes_below_all
+from packhouse.services.malware import is_any_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,11 @@ def _cut(release: ReleaseFacts, verdicts: dict[str, Verdict]) -> ReleaseFacts:
 def has_policy(index_name: str) -> bool:
     """Whether an index, or one that it is made of, has a rule of what it serves, or several layers of this server.
 
-    Where it has none, what is placed in it is what it serves: an upstream never owns a name that is placed here.
+    A list of known malware counts as one. Where there is none, what is placed in it is what it serves: an upstream
+    never owns a name that is placed here.
     """
     index = Index.objects.filter(name=index_name).first()
-    return index is not None and not _is_plain(index.pk, set())
+    return index is not None and (is_any_known() or not _is_plain(index.pk, set()))
 
 
 def _is_plain(index_id: int, seen: set[int]) -> bool:

@@ -37,7 +37,7 @@ from packhouse.web.proofs import asked_again
 from packhouse.web.reading import web_identity
 
 _LONGEST = 200_000  # characters of one value: thousands of names
-_LISTS = frozenset({serving.EXEMPT, serving.ALLOW, serving.DENY})
+_LISTS = frozenset({serving.EXEMPT, serving.ALLOW, serving.DENY, serving.HARMLESS})
 """Rules whose values may be long lists."""
 ENTRIES = 20
 """Journal entries that the page of an index shows."""

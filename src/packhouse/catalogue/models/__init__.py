@@ -27,7 +27,14 @@ from packhouse.catalogue.models.projects import (
     Role,
     Yank,
 )
-from packhouse.catalogue.models.upstreams import Observation, Upstream, UpstreamFile, UpstreamPermit, UpstreamProject
+from packhouse.catalogue.models.upstreams import (
+    KnownMalware,
+    Observation,
+    Upstream,
+    UpstreamFile,
+    UpstreamPermit,
+    UpstreamProject,
+)
 
 __all__ = [
     "AccountInvitation",
@@ -42,6 +49,7 @@ __all__ = [
     "IndexRule",
     "Invitation",
     "JournalEntry",
+    "KnownMalware",
     "Layer",
     "Membership",
     "Observation",

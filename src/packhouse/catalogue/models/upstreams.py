@@ -150,6 +150,29 @@ class UpstreamFile(models.Model):
         return self.filename
 
 
+class KnownMalware(models.Model):
+    """What a list of malware says of a project, from one serial to another: specifiers of versions, "" for all."""
+
+    identifier = models.CharField(max_length=200)
+    project = models.CharField(max_length=200, db_index=True)  # normalized
+    versions = models.JSONField(default=list)
+    summary = models.CharField(max_length=200, blank=True)
+    from_serial = models.BigIntegerField()
+    to_serial = models.BigIntegerField(null=True)
+
+    class Meta:
+        """Said once at a time."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["identifier", "project"], condition=models.Q(to_serial=None), name="malware_said_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.identifier
+
+
 class UpstreamPermit(models.Model):
     """A name that may be published here although an upstream has it: an administrator said so."""
 
