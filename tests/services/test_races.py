@@ -213,3 +213,23 @@ def test_hostile_262_one_invitation_answered_by_two_at_once(transactional_db: No
     kinds = [result.kind for result in results if isinstance(result, PackhouseError)]
     assert kinds == [Kind.MISSING] * 8
     check_journal()
+
+
+def test_hostile_183_no_token_outlives_the_one_that_makes_it_meanwhile(two: tuple[Press, Press]) -> None:
+    """Eight make tokens by one that is ended at the same time: whatever they got ended with it."""
+    from packhouse.catalogue.models import Token
+    from packhouse.services import access, delegating, tokens
+    from packhouse.services.journal import COMMAND
+
+    clock = two[0].resources.clock
+    alice = Token.objects.get(digest=two[0].identity.digest).user
+    maker, secret = tokens.create_token(COMMAND, alice, "maker", ["upload", "read", "manage"], clock=clock)
+    identity = access.authenticate(f"Bearer {secret}", clock())
+    made = [partial(delegating.create, identity, f"job {number}", clock=clock) for number in range(8)]
+    results = together([*made[:4], partial(tokens.delete_token, COMMAND, maker, clock=clock), *made[4:]])
+    refused = [one for one in results if isinstance(one, BaseException)]
+    assert all(isinstance(one, PackhouseError) and one.code == "token-deleted" for one in refused), refused
+    assert not Token.objects.filter(made_by=maker, deleted_at=None).exists()
+    assert Token.objects.filter(made_by=maker).count() == 8 - len(refused)
+    with pytest.raises(PackhouseError, match="was deleted"):
+        delegating.create(identity, "afterwards", clock=clock)

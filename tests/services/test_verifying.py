@@ -199,6 +199,10 @@ def _living_token() -> None:
     Token.objects.filter(name="ended").update(deleted_at=None)
 
 
+def _orphaned_token() -> None:
+    Token.objects.filter(deleted_at=None).update(made_by=Token.objects.get(name="ended"))
+
+
 def _future_serial() -> None:
     Index.objects.filter(name="main").update(serial=last_serial() + 1)
     Page.objects.filter(project="").delete()
@@ -221,6 +225,7 @@ def _future_serial() -> None:
         (_stale_page, "page-stale"),
         (_page_of_nothing, "page-stale"),
         (_living_token, "token-revived"),
+        (_orphaned_token, "token-outlives"),
         (_future_serial, "serial-unknown"),
     ],
 )

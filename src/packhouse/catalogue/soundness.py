@@ -89,6 +89,13 @@ RULES: tuple[Rule, ...] = (
         " these bytes.",
     ),
     Rule(
+        "token-outlives",
+        """
+        SELECT t.id, m.id FROM catalogue_token t JOIN catalogue_token m ON m.id = t.made_by_id
+        WHERE t.deleted_at IS NULL AND m.deleted_at IS NOT NULL ORDER BY t.id""",
+        "The token {0} is good, but the token {1} that made it was deleted; end it with `packhouse token revoke {0}`.",
+    ),
+    Rule(
         "file-misplaced",
         """
         SELECT f.filename FROM catalogue_file f JOIN catalogue_release r ON r.id = f.release_id

@@ -7,7 +7,7 @@ every service that writes asks again inside its transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -71,6 +71,13 @@ TOKEN_ACTIONS = {
 }
 """What each `--scope` of a token allows; without one a token has upload and read."""
 
+
+def _actions(scopes: Iterable[str]) -> frozenset[Action]:
+    """What these scopes allow together; one that only a newer program knows allows nothing."""
+    nothing: frozenset[Action] = frozenset()
+    return nothing.union(*(TOKEN_ACTIONS.get(scope, nothing) for scope in scopes))
+
+
 _OWNER_ONLY = frozenset({Action.DELETE, Action.STATUS, Action.PROMOTE, Action.MANAGE})
 _EVERYWHERE = frozenset({Action.YANK, Action.DELETE, Action.STATUS, Action.MANAGE})
 """What counts in every index that a project stands in, so that a token for some of them is not enough."""
@@ -104,7 +111,7 @@ class TokenScope:
 
     def allows(self, action: Action) -> bool:
         """Whether one of the scopes covers the action."""
-        return any(action in TOKEN_ACTIONS[scope] for scope in self.scopes)
+        return action in _actions(self.scopes)
 
     @property
     def only_stages(self) -> bool:
@@ -118,7 +125,7 @@ class TokenScope:
 
     def includes(self, other: TokenScope) -> bool:
         """Whether a token of the other scope may do no more than one of this."""
-        held, wanted = (frozenset().union(*(TOKEN_ACTIONS[one] for one in of.scopes)) for of in (self, other))
+        held, wanted = _actions(self.scopes), _actions(other.scopes)
         indexes = not self.indexes or (bool(other.indexes) and other.indexes <= self.indexes)
         named = other.limited and other.projects <= self.projects and other.organizations <= self.organizations
         return wanted <= held and indexes and (not self.limited or named)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
-from packhouse.catalogue.models import IndexGrant, Token
+from packhouse.catalogue.models import IndexGrant, Token, User
 from packhouse.domain.permissions import Action, Identity, TokenScope, may
 from packhouse.errors import Kind, refuse
 from packhouse.services import access, tokens
@@ -140,7 +140,13 @@ def end_itself(identity: Identity, *, clock: Clock) -> Token:
 
 
 def _asking(identity: Identity, clock: Clock, action: Action = Action.TOKENS) -> tuple[Token, Actor]:
-    """The token that asks, which may do this now, and who is journalled."""
+    """The token that asks, which may do this now, and who is journalled.
+
+    It is held, its owner first: whoever ends it meanwhile waits, and ends what it makes too.
+    """
+    held = Token.objects.filter(pk=identity.token_id or 0)
+    User.objects.select_for_update(no_key=True).filter(pk__in=held.values("user")).first()
+    held.select_for_update(no_key=True).first()
     current = access.still_valid(identity, clock())
     may(current, action).demand()
     return itself(current), Actor.of(current)
