@@ -29,7 +29,7 @@ FUZZER := $(PIP) --no-deps --require-hashes -r requirements/fuzz.txt &&
 endif
 export PYTHONPATH := src
 
-.PHONY: help serve test test-full crash-test check fuzz bench docs migrations lock format clean system
+.PHONY: help serve test test-full crash-test check fuzz bench docs migrations lock format clean system azurite
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -40,7 +40,7 @@ serve: $(RUNTIME) ## start Packhouse: make serve [PORT=8000] [DATA=./data]
 test: $(TOOLS) system ## install what is missing and run every test but the longest
 	@$(BIN)/python -m tests.infra.run
 
-test-full: $(TOOLS) system ## run every test there is
+test-full: $(TOOLS) system azurite ## run every test there is
 	@$(BIN)/python -m tests.infra.run --full
 
 crash-test: $(TOOLS) system ## kill servers, one and three, and cut power hundreds of times, and look for what is lost; make crash-test [TRIALS=500] [CRASH=--write]
@@ -75,6 +75,9 @@ format: $(TOOLS) ## format the code and mend what can be mended
 clean: ## remove what was made (not ./data)
 	@rm -rf build dist .test .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@[ -e $(VENV)/.shared ] || rm -rf $(VENV)
+
+azurite:
+	@tools/install-azurite
 
 system:
 	@tools/install-system $(SYSTEM)

@@ -29,10 +29,17 @@ def pinned(processor: int) -> Iterator[None]:
 def children(process: int) -> list[int]:
     """The processes that one has started and that still run."""
     found: list[int] = []
-    for file in Path(f"/proc/{process}/task").glob("*/children"):
+    for file in _tasks(process, "children"):
         with suppress(OSError):
             found.extend(int(word) for word in file.read_text().split())
     return found
+
+
+def _tasks(process: int, name: str) -> list[Path]:
+    """A file of each thread of a process; none when the process has ended."""
+    with suppress(OSError):
+        return list(Path(f"/proc/{process}/task").glob(f"*/{name}"))
+    return []
 
 
 def tree(process: int) -> list[int]:
@@ -52,7 +59,7 @@ def cpu_nanoseconds(process: int) -> int:
 
 def _scheduled(process: int) -> int:
     total = 0
-    for file in Path(f"/proc/{process}/task").glob("*/schedstat"):
+    for file in _tasks(process, "schedstat"):
         with suppress(OSError):
             total += int(file.read_text().split()[0])
     return total

@@ -18,6 +18,7 @@ import pytest
 
 from packhouse.config import Settings
 from tests.infra import databases
+from tests.infra.azure import Azure, azure_server, is_installed
 from tests.infra.buckets import BucketServer, bucket_server
 from tests.infra.postgresql import Cluster
 from tests.infra.server import live, start_server
@@ -110,6 +111,24 @@ def bucket(s3: BucketServer, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     return s3.fresh()
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[Azure]:
+    """A server that speaks Azure's blob storage, of this process of the run."""
+    if not is_installed():
+        pytest.skip("Azurite is not installed; `make test-full` installs it where there is Node.js 20 with npm.")
+    with azure_server() as running:
+        yield running
+
+
+@pytest.fixture(params=["s3", pytest.param("azure", marks=pytest.mark.full)])
+def any_bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty bucket of either maker; the environment has its keys."""
+    server: BucketServer | Azure = request.getfixturevalue(request.param)
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return server.fresh()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from tests.corpus import make_wheel
 from tests.infra.buckets import SECRET, BucketServer, bucket_server
-from tests.infra.server import Server, run_packhouse
+from tests.infra.postgresql import Cluster
+from tests.infra.server import Server, finish, run_packhouse, start_node
 
 pytestmark = pytest.mark.slow
 
@@ -120,6 +121,37 @@ def test_files_come_while_their_copies_are_removed(start_server: StartServer, s3
         over.set()
         forgetting.join(60)
     assert wrong == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("redirect", ["0", pytest.param("60", marks=pytest.mark.full)])
+def test_a_reading_node_on_another_machine_gives_every_file(
+    start_server: StartServer, s3: BucketServer, postgresql: Cluster, tmp_path: Path, redirect: str
+):
+    """It has another folder and shares the database: pages are its own, files come from the origin or the bucket."""
+    key = tmp_path / "key"
+    key.write_text("elsewhere " * 10)
+    database = postgresql.create("elsewhere")
+    more = {
+        "PACKHOUSE_DATABASE": database,
+        "PACKHOUSE_SECRET_KEY_FILE": str(key),
+        "PACKHOUSE_STORAGE_REDIRECT": redirect,
+    }
+    origin = start_server(extra=with_bucket(s3, **more), fresh=True)
+    files = [published(origin, "small"), published(origin, "large", files=PAYLOAD)]
+    node = start_node(origin, "--data", str(tmp_path / "elsewhere"))
+    try:
+        for _ in range(2):
+            assert files[0][0] in node.get("/simple/small/")[2].decode()
+            for filename, data, path in files:
+                assert node.get(path)[::2] == (200, data), filename
+                assert node.get(f"{path}.metadata")[0] == 200
+            assert redirect != "0" or node.get(files[1][2], {"Range": "bytes=10-19"})[::2] == (206, files[1][1][10:20])
+            forget_copies(origin)
+        added = published(origin, "later")
+        assert node.get(added[2])[::2] == (200, added[1])
+    finally:
+        finish(node)
 
 
 def test_a_file_may_be_had_from_the_bucket_itself(start_server: StartServer, s3: BucketServer):

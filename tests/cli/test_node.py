@@ -138,7 +138,7 @@ MISTAKES = {
     "a path": (("--role", "edge", "--origin", "http://a/b"), "expected http://HOST:PORT without path"),
     "credentials": (("--role", "edge", "--origin", "http://a@b"), "expected http://HOST:PORT without path"),
     "no role": (("--origin", "http://127.0.0.1:8000"), "--origin is for a reading node"),
-    "an nginx": (("--role", "edge", "--edge", "nginx"), "a reading node (--role edge) is an edge already"),
+    "an nginx": (("--role", "edge", "--edge", "nginx"), "--edge nginx is for --role all and --role origin"),
     "no folder": (("--role", "edge", "--origin", "http://127.0.0.1:1"), "There is no folder"),
 }
 

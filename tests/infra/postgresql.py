@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,8 +104,11 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start() -> Cluster:
-    """Make and start a cluster; raises RuntimeError with its log when it doesn't come up within 30 seconds."""
+def start(settings: Mapping[str, str] | None = None) -> Cluster:
+    """Make and start a cluster, with other settings than `SETTINGS` if there are any.
+
+    Raises RuntimeError with its log when it doesn't come up within 30 seconds.
+    """
     binaries = programs()
     if binaries is None:
         raise RuntimeError("PostgreSQL is not installed; `make test` installs it.")
@@ -127,7 +131,7 @@ def start() -> Cluster:
         "-N",
     ]
     subprocess.run([*_unprivileged(), *initdb], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-    options = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
+    options = [part for key, value in (SETTINGS | dict(settings or {})).items() for part in ("-c", f"{key}={value}")]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [*_unprivileged(), binaries / "postgres", "-D", data, "-k", folder, *options],

@@ -17,6 +17,8 @@ import pytest
 from benchmarks.corpus import choose_names, corpus, make_wheel, write_wheel
 from benchmarks.document import MARK
 from benchmarks.findings import BUDGETS
+from benchmarks.nodes_document import COSTS, TOGETHER
+from benchmarks.nodes_document import MARK as NODES_MARK
 from benchmarks.peers import fill
 from benchmarks.publishing import Form
 from benchmarks.reading import CASES
@@ -124,3 +126,32 @@ def test_a_peer_is_filled_for_as_long_as_there_is_time():
     assert fill(Slow, wheels) == 3  # type: ignore[arg-type]
     assert fill(Slow, wheels, seconds=-1) == 0  # type: ignore[arg-type]
     assert sent == [wheel.filename for wheel in wheels]
+
+
+@pytest.mark.slow
+@pytest.mark.full
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="`make bench` installs wrk")
+def test_a_tiny_run_of_three_servers_measures_every_part_and_writes_its_page(tmp_path: Path):
+    document = tmp_path / "growth-nodes.md"
+    document.write_text(f"old\n{NODES_MARK}\n\n## By hand\n", encoding="utf-8")
+    sizes = ["--seconds", "1", "--rounds", "1", "--count", "4"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.nodes",
+        *sizes,
+        "--scratch",
+        str(tmp_path),
+        "--document",
+        str(document),
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = document.read_text(encoding="utf-8")
+    for case in (*COSTS, *TOGETHER.values()):
+        assert f"| {case} |" in text
+    assert text.endswith(f"{NODES_MARK}\n\n## By hand\n")
+    assert "old" not in text
+    assert (tmp_path / "growth-nodes.svg").read_text(encoding="utf-8").startswith("<svg ")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.infra.azure import Azure
 
 from packhouse.errors import Kind, PackhouseError
 from packhouse.storage.blobs import Blobs, Bucket, BucketBlobs, Digests, LocalBlobs, MemoryBlobs
@@ -24,15 +25,27 @@ OTHER = hashlib.sha256(b"other").hexdigest()
 Make = Callable[[Hook], Blobs]
 
 
-@pytest.fixture(params=["local", "memory", pytest.param("bucket", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=[
+        *("local", "memory"),
+        pytest.param("bucket", marks=pytest.mark.slow),
+        pytest.param("azure", marks=[pytest.mark.slow, pytest.mark.full]),
+    ]
+)
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     """A maker of empty stores of one form, that takes a hook for faults."""
     if request.param == "local":
         return lambda hook: LocalBlobs(tmp_path / "blobs", hook)
+    if request.param == "memory":
+        return MemoryBlobs
     if request.param == "bucket":
         bucket = Bucket(request.getfixturevalue("bucket"))
-        return lambda hook: BucketBlobs(bucket, tmp_path / "near", hook)
-    return MemoryBlobs
+    else:
+        azure: Azure = request.getfixturevalue("azure")
+        for name, value in azure.environment.items():
+            request.getfixturevalue("monkeypatch").setenv(name, value)
+        bucket = Bucket(azure.fresh())
+    return lambda hook: BucketBlobs(bucket, tmp_path / "near", hook)
 
 
 @pytest.fixture

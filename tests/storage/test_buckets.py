@@ -25,13 +25,13 @@ def test_what_a_bucket_is():
     ] * 3
 
 
-def test_a_bucket_is_tried_and_nothing_is_left_in_it(bucket: str):
-    found = demand_usable(bucket)
+def test_a_bucket_is_tried_and_nothing_is_left_in_it(any_bucket: str):
+    found = demand_usable(any_bucket)
     assert (found.failure, found.conditional, found.signs) == ("", True, True)
     assert found.sentence.startswith("it writes, reads, reads ranges, lists and deletes")
     from obstore import list as list_objects
 
-    assert list_objects(Bucket(bucket).store).collect() == []
+    assert list_objects(Bucket(any_bucket).store).collect() == []
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_a_bucket_that_can_t_be_used_is_named_with_the_reason(
     assert "not-the-secret" not in str(caught.value)
 
 
-def test_probing_works_in_a_process_that_uses_buckets_itself(bucket: str, tmp_path: Path):
-    BucketBlobs(Bucket(bucket), tmp_path).put(DATA)
-    assert probe(bucket).failure == ""
+def test_probing_works_in_a_process_that_uses_buckets_itself(any_bucket: str, tmp_path: Path):
+    BucketBlobs(Bucket(any_bucket), tmp_path).put(DATA)
+    assert probe(any_bucket).failure == ""
 
 
 def test_a_library_that_can_t_be_set_up_is_told(bucket: str, monkeypatch: pytest.MonkeyPatch):
@@ -90,17 +90,17 @@ def test_a_bucket_that_is_gone_is_one_sentence_and_no_key_in_the_log(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_large_file_goes_in_parts_and_comes_back(bucket: str, tmp_path: Path):
+def test_a_large_file_goes_in_parts_and_comes_back(any_bucket: str, tmp_path: Path):
     data = bytes(range(256)) * 80_000
-    blobs = BucketBlobs(Bucket(bucket), tmp_path)
+    blobs = BucketBlobs(Bucket(any_bucket), tmp_path)
     sha256 = blobs.put(data)
     assert blobs.stat(sha256) == len(data)
     assert b"".join(blobs.open(sha256)) == data
     assert b"".join(blobs.open(sha256, 10_000_000, 10_000_100)) == data[10_000_000:10_000_100]
 
 
-def test_wanted_again_counts_even_when_only_a_mark_says_so(bucket: str, tmp_path: Path):
-    blobs = BucketBlobs(Bucket(bucket), tmp_path)
+def test_wanted_again_counts_even_when_only_a_mark_says_so(any_bucket: str, tmp_path: Path):
+    blobs = BucketBlobs(Bucket(any_bucket), tmp_path)
     sha256 = blobs.put(DATA)
     before = blobs.wanted_at(sha256)
     blobs.touch(sha256)

@@ -300,8 +300,8 @@ class Connection(asyncio.Protocol):
         """Send a reply, once."""
         if exchange is not self._exchange or exchange.answered or self._state != OPEN:
             return
-        if reply is AWAY and not exchange.again:  # removed just now, as a copy of a bucket's file may be: it can come
-            exchange.again = True
+        if reply is AWAY and not exchange.request.again:
+            exchange.request.again = True
             self._handle(exchange)
             return
         status, headers, body = reply

@@ -128,7 +128,10 @@ class Edge:
             self._bridge.hand_over(exchange, NodeWatch(exchange))
 
     def _answer(self, exchange: Exchange) -> None:
-        found = None if self._reading is None else self._reading.answer(exchange.request)
+        # A file that isn't here, whoever said so, is the origin's to send: a copy of a bucket's file may have gone just
+        # now, or the origin of a reading node is on another machine.
+        own = self._reading is not None and not exchange.request.again
+        found = self._reading.answer(exchange.request) if own and self._reading is not None else None
         if found is None:
             self._bridge.hand_over(exchange)
         elif isinstance(found, Reply):

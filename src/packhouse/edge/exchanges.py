@@ -21,17 +21,13 @@ SEND_SECONDS = 60.0
 
 
 class DirectExchange:
-    """An exchange of a connection. Without a body it has ended from the beginning.
+    """An exchange of a connection. Without a body it has ended from the beginning."""
 
-    `again` once it was handled a second time, because the file of its reply had gone.
-    """
-
-    __slots__ = ("_connection", "again", "answered", "incoming", "request")
+    __slots__ = ("_connection", "answered", "incoming", "request")
 
     def __init__(self, connection: Connection, request: Request) -> None:
         self.request = request
         self.answered = False
-        self.again = False
         self.incoming: Incoming | None = None
         self._connection = connection
 

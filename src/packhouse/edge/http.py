@@ -34,10 +34,10 @@ class Request:
     `path` is percent-decoded (what is not UTF-8 as U+FFFD), `query` raw without "?"; `items` are all headers with
     their names in lower case, `headers` the same by name, repeated ones joined; `authority` is that of an
     absolute-form target, else "". `known` is one and the same object for all requests that have just these headers,
-    where the server knows that they have.
+    where the server knows that they have. `again` is set when the file of its reply was not there to be sent.
     """
 
-    __slots__ = ("authority", "headers", "items", "known", "method", "path", "peer", "query")
+    __slots__ = ("again", "authority", "headers", "items", "known", "method", "path", "peer", "query")
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Request:
         self.authority = authority
         self.peer = peer
         self.known = known
+        self.again = False
 
 
 def _joined(items: list[tuple[str, str]]) -> dict[str, str]:
@@ -145,4 +146,4 @@ def plain(status: int, text: str, *extra: tuple[str, str], accept: bool = False)
 
 
 AWAY = plain(502, "The file is not there any more; ask for it again.\n")
-"""The reply with a file that is not there, although it was when somebody looked: the request is handled once more."""
+"""The reply with a file that is not there, although somebody said so: the request is handled once more, as `again`."""

@@ -91,10 +91,12 @@ class FileWatch:
         if kept is None:
             return None
         self._reading.keep_allowed(self._request, dict(headers), self._access)
+        reply = self._reading.send_file(kept, self._request, self._target)
+        if reply.status == 502:  # it is on the origin's machine and not on ours, or damaged
+            return AWAY
         if mark is not None:
             self._reading.keep_file(self._target, kept, mark)
-        reply = self._reading.send_file(kept, self._request, self._target)
-        return AWAY if reply.status == 502 and kept.pulled else reply
+        return reply
 
     def done(self) -> None:
         """See `Watch.done`."""

@@ -354,11 +354,11 @@ class Reading:
                 self._memory.drop(target)
             elif not kept.audience or self._is_allowed(request.headers, kept.audience):
                 reply = self.send_file(kept, request, target)
-                if reply.status != 502 or not kept.pulled:
+                if reply.status != 502:
                     if _is_same_for_all(kept, target, reply) and not request.query:
                         self._note_again(request, entry, reply)
                     return reply
-                self._memory.drop(target)  # it went since we looked; the origin may bring it again
+                self._memory.drop(target)  # not here, or not what it should be; the origin may have it
         return Miss((target, request.headers.get("authorization")), self._watch_file(request, target))
 
     def _is_good(self, kept: KeptFile) -> bool:

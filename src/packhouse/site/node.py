@@ -34,6 +34,7 @@ def start_node(settings: Settings, origin: str | None, work: Callable[[Settings,
     from packhouse import bootstrap
     from packhouse.cli import banner
     from packhouse.site import logs, shared_numbers
+    from packhouse.site.folder import prepare_folder
     from packhouse.site.supervisor import Supervisor, hold_signals
 
     hold_signals()
@@ -41,6 +42,9 @@ def start_node(settings: Settings, origin: str | None, work: Callable[[Settings,
     url = origin_address(origin)
     logs.set_up(settings.log_format)
     demand_descriptors()
+    if settings.on_postgresql and settings.secret_key_file is not None:  # on a machine of its own: nothing is shared
+        prepare_folder(settings.data)
+        bootstrap.secret_key(settings)
     shared_numbers.join(settings.data)
     bootstrap.connect(settings)
     from packhouse.web.reading import edge_secret  # needs a configured Django
