@@ -161,6 +161,23 @@ def test_a_cold_head_fetches_no_body(server: Server, source: Source, large: bool
     assert source.asked("HEAD", files=True) == [source.sdist if large else source.wheel]
 
 
+def test_decision_22_a_size_that_a_head_lied_about_is_corrected_when_the_file_came(server: Server, source: Source):
+    file = source.project.files[1]
+    file.size = None  # the page does not say it
+    url, data = sdist_of(server, source)
+    source.fails(source.sdist, sends("text/plain", b"a lie"))
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=DEADLINE)
+    connection.request("HEAD", url)
+    assert connection.getresponse().headers["Content-Length"] == "5"
+    connection.close()
+    source.mends()
+    assert server.get(url)[2] == data
+    [shown] = [
+        one for one in orjson.loads(server.get(source.page, JSON)[2])["files"] if one["filename"] == source.sdist
+    ]
+    assert shown["size"] == len(data)
+
+
 def test_hostile_221_wrong_bytes_of_a_small_file_are_a_502(server: Server, source: Source):
     url, data = wheel_of(server, source)
     source.fails(source.wheel, sends("application/octet-stream", bytes(len(data))))

@@ -24,6 +24,7 @@ MOST_UNKNOWN = 20_000
 MOST_MISSES = 600
 """Names nobody has that one client may make us ask an upstream for in a minute (hostile-240)."""
 MOST_FAILURES = 1000
+MOST_SIZES = 10_000
 RETRY = 5.0
 """Seconds after a failure in which a project is not asked for again; doubled with each further one."""
 LONGEST_RETRY = 60.0
@@ -84,6 +85,25 @@ class Misses:
             if self._minute != int(now // 60) or len(self._counts) > MOST_UNKNOWN:
                 self._minute, self._counts = int(now // 60), {}
             self._counts[client] = self._counts.get(client, 0) + 1
+
+
+class Sizes:
+    """What HEAD said of files whose pages give no size, in bytes; never written down: it may lie. For any threads."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def keep(self, address: str, size: int) -> None:
+        """Remember."""
+        with self._lock:
+            if len(self._sizes) >= MOST_SIZES:
+                self._sizes.clear()
+            self._sizes[address] = size
+
+    def of(self, address: str) -> int | None:
+        """What was said; None when nothing was."""
+        return self._sizes.get(address)
 
 
 class Failures:
@@ -159,6 +179,7 @@ class Doors:
         self.unknown = Unknown()
         self.misses = Misses()
         self.failures = Failures()
+        self.sizes = Sizes()
 
     def to(self, upstream: Upstream, allowed: tuple[str, ...]) -> Door:
         """The way to an upstream; `allowed` are private networks that its links may lead to."""

@@ -58,7 +58,14 @@ def _fetch_metadata(resources: Resources, upstream: Upstream, file: UpstreamFile
 
 
 def learn_size(resources: Resources, upstream: Upstream, file: UpstreamFile) -> int:
-    """The size of a file nobody said it of, asked by HEAD (decisions 22). Raises PackhouseError (UPSTREAM)."""
+    """The size of a file as HEAD says it (decisions 22), which is believed only until the file is here.
+
+    Raises PackhouseError (UPSTREAM).
+    """
+    if upstream.mode == OFFLINE:
+        if file.size is None:
+            raise upstream_error(upstream, f"the size of {file.filename!r}", "it is set to offline")
+        return file.size
     door = resources.doors.to(upstream, resources.settings.outbound_allow)
     try:
         size = size_of(door.asker, file.url)
@@ -66,6 +73,11 @@ def learn_size(resources: Resources, upstream: Upstream, file: UpstreamFile) -> 
         raise upstream_error(upstream, repr(file.filename), str(error)) from error
     if size is None:
         raise upstream_error(upstream, repr(file.filename), "it says no size")
-    with write():
-        UpstreamFile.objects.filter(pk=file.pk).update(size=size)
+    resources.doors.sizes.keep(file.url, size)
     return size
+
+
+def size_known(resources: Resources, upstream: Upstream, file: UpstreamFile) -> int:
+    """The size of a file as its page says it, or HEAD did, or does. Raises PackhouseError (UPSTREAM)."""
+    known = file.size if file.size is not None else resources.doors.sizes.of(file.url)
+    return known if known is not None else learn_size(resources, upstream, file)

@@ -159,7 +159,7 @@ def _read(resources: Resources, file: UpstreamFile, *, whole: bool) -> tuple[byt
     door = resources.doors.to(upstream, resources.settings.outbound_allow)
     if door.whole_only <= time.monotonic() or whole:
         try:
-            size = file.size if file.size is not None else file_facts.learn_size(resources, upstream, file)
+            size = file_facts.size_known(resources, upstream, file)
             remote = RemoteFile(door.asker, file.url, size)
             return core_metadata_of(remote, size, file.project.name, file.version), False
         except NoPartsError:
