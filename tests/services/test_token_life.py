@@ -193,3 +193,19 @@ def test_tokens_that_end_together_are_one_mail(alice: User, resources: Resources
         tokens.create_token(COMMAND, alice, name, expires_at=clock() + timedelta(days=20), clock=clock)
     clock.move(days=15)
     assert reminded(resources) == ["alice: 2 API tokens end soon"]
+
+
+def test_the_end_of_an_organizations_token_is_told_with_the_page_of_its_tokens(
+    alice: User, bob: User, resources: Resources, clock: TickingClock
+) -> None:
+    from packhouse.domain.permissions import OrganizationRole
+    from packhouse.services import members, organization_tokens, organizations
+
+    organizations.create_organization(COMMAND, "Acme", alice, clock=clock)
+    members.set_member(COMMAND, "Acme", bob, OrganizationRole.MEMBER, clock=clock)
+    end = clock() + timedelta(days=20)
+    organization_tokens.create(COMMAND, "Acme", "ci", expires_at=end, clock=clock)
+    clock.move(days=15)
+    assert reminded(resources) == ["alice: The API token 'ci' of Acme ends soon"]
+    assert "/manage/organization/Acme/tokens/" in str(mail.outbox[0].body)
+    assert "/manage/account/token/" not in str(mail.outbox[0].body)

@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from tests.infra.accounts import make_user
+from tests.infra.publishing import make_resources
 from tests.web.test_api import EVERYTHING, Desk
 
 from packhouse.catalogue.models import Token
-from packhouse.services import indexes, organization_tokens, organizations, tokens
+from packhouse.services import indexes, notices, organization_tokens, organizations, tokens
 from packhouse.services.journal import COMMAND
 
 pytestmark = pytest.mark.django_db
@@ -132,11 +134,6 @@ def test_any_token_ends_itself(desk: Desk) -> None:
 
 
 def test_a_token_rotates_itself_and_its_owner_is_told(desk: Desk) -> None:
-    from django.core import mail
-    from tests.infra.publishing import make_resources
-
-    from packhouse.services import notices
-
     notices.follow(make_resources(desk.clock))
     made = desk.told("POST", f"tokens/{id_of(desk.secret)}/rotation", {"grace_hours": 1})
     assert desk.told("GET", "token", secret=made["token"])["id"] == made["id"]
@@ -159,8 +156,13 @@ def test_a_token_of_an_organization_makes_tokens_of_it(desk: Desk) -> None:
     made = desk.told("POST", "tokens", {"name": "job"}, secret)
     assert (made["owner"], made["token"][:5]) == ("Acme", "pkh_o")
     assert [one["owner"] for one in desk.told("GET", "tokens", secret=secret)["tokens"]] == ["Acme", "Acme"]
+    notices.follow(make_resources(desk.clock))
     rotated = desk.told("POST", f"tokens/{made['id']}/rotation", {}, secret)
     assert rotated["token"].startswith("pkh_o")
+    notices.follow(make_resources(desk.clock))
+    [told] = [one for one in mail.outbox if "new secret" in one.subject]
+    assert told.to == ["alice@example.org"]  # who runs it
+    assert "by a token of Acme" in told.body
 
 
 def test_the_page_says_which_token_made_another(desk: Desk) -> None:

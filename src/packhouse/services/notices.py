@@ -111,7 +111,8 @@ def _token_deleted(entry: JournalEntry) -> list[Notice]:
 
 def _token_rotated(entry: JournalEntry) -> list[Notice]:
     to, token, page = _of_token(entry)
-    by = "by a token of yours" if entry.via.startswith("token ") else by_whom(entry)
+    whose = entry.detail.get("organization") or "yours"
+    by = f"by a token of {whose}" if entry.via.startswith("token ") else by_whom(entry)
     text = f"{token} was given a new secret {by}; it begins with {entry.detail['hint']} now."
     return [Notice(to, f"{token} has a new secret", text, page)]
 

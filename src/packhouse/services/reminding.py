@@ -59,7 +59,12 @@ def _step(token: Token, now: datetime) -> int:
 
 
 def _subject(tokens: list[Token]) -> str:
-    return f"Your API token {tokens[0].name!r} ends soon" if len(tokens) == 1 else f"{len(tokens)} API tokens end soon"
+    first = tokens[0]
+    if len(tokens) > 1:
+        return f"{len(tokens)} API tokens end soon"
+    if first.organization is None:
+        return f"Your API token {first.name!r} ends soon"
+    return f"The API token {first.name!r} of {first.organization} ends soon"
 
 
 def _text(resources: Resources, tokens: list[Token]) -> str:
@@ -70,12 +75,18 @@ def _text(resources: Resources, tokens: list[Token]) -> str:
     ]
     return "\n".join(
         [
-            "These API tokens of yours end soon; whatever uses them is refused after that:",
+            "These API tokens end soon; whatever uses them is refused after that:",
             "",
             *lines,
             "",
             "Make others in time, and give them to the programs that use these:",
             "",
-            mailing.link(resources.settings, TOKENS),
+            *(mailing.link(resources.settings, page) for page in _pages(tokens)),
         ]
     )
+
+
+def _pages(tokens: list[Token]) -> list[str]:
+    """Where others are made: one's own page, and those of organizations."""
+    found = {f"/manage/organization/{row.organization.name}/tokens/" if row.organization else TOKENS for row in tokens}
+    return sorted(found)
