@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -28,6 +29,7 @@ from packhouse.domain.permissions import ProjectRole
 from packhouse.errors import Kind, PackhouseError
 from packhouse.services import pages
 from packhouse.services.maintenance import collect_garbage
+from packhouse.storage.memory_blobs import MemoryBlobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -163,7 +165,21 @@ def test_readers_during_uploads_never_see_an_older_page_after_a_newer(two: tuple
     assert final.serial == Project.objects.get().serial
 
 
-def test_hostile_257_collecting_while_the_same_bytes_come_again(two: tuple[Press, Press]) -> None:
+class FarBlobs(MemoryBlobs):
+    """Blobs in a bucket, whose copies are elsewhere."""
+
+    @property
+    def near(self) -> MemoryBlobs:
+        return MemoryBlobs()
+
+
+@pytest.mark.parametrize("store", [MemoryBlobs, FarBlobs])
+def test_hostile_257_collecting_while_the_same_bytes_come_again(
+    two: tuple[Press, Press], store: type[MemoryBlobs]
+) -> None:
+    blobs = store()
+    for press in two:
+        press.resources = replace(press.resources, blobs=blobs)
     resources, done = two[0].resources, threading.Event()
 
     def collect() -> None:

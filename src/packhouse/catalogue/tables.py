@@ -12,7 +12,7 @@ from packhouse.storage.rows import Table
 
 ALIASES = ("activity", "default")
 """In the order in which they are read: a position in the journal is then never beyond its end."""
-_DERIVED = frozenset({"catalogue_page"})
+_DERIVED = frozenset({"catalogue_page", "activity_listener", "activity_lease"})
 _KINDS: tuple[tuple[type[models.Field], str], ...] = (  # type: ignore[type-arg]
     (models.DateTimeField, "time"),
     (models.DateField, "date"),

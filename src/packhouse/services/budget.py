@@ -14,7 +14,7 @@ from django.db.models import Sum
 
 from packhouse.catalogue.models import Counter, UpstreamFile
 from packhouse.services.journal import write
-from packhouse.services.maintenance import unnamed
+from packhouse.services.maintenance import announce_removal, unnamed
 
 if TYPE_CHECKING:
     from packhouse.services.resources import Resources
@@ -62,6 +62,7 @@ def keep_within(resources: Resources, grace: float = GRACE) -> int:
 
 def _remove(resources: Resources, sha256: str, wanted_at: float, size: int) -> int:
     """Remove one file unless somebody has wanted it meanwhile; under the lock all publishers take."""
+    announce_removal([sha256], resources.clock)
     with write():
         Counter.objects.select_for_update(no_key=True).get(name="serial")
         if (resources.blobs.wanted_at(sha256) or 0.0) > wanted_at:

@@ -9,13 +9,24 @@ from datetime import timedelta
 from itertools import islice
 
 from packhouse.catalogue.activity.models import Session, SignInFailure
-from packhouse.catalogue.models import Counter, File, Invitation, OrganizationInvitation, Transfer, UpstreamFile
+from packhouse.catalogue.models import (
+    BlobRemoval,
+    Counter,
+    File,
+    Invitation,
+    OrganizationInvitation,
+    Transfer,
+    UpstreamFile,
+)
 from packhouse.services.journal import Clock, write
 from packhouse.services.resources import Resources
 from packhouse.storage.marks import Marks
 
 GRACE = timedelta(hours=24)
 """A blob without a row is left alone this long: an upload keeps its blobs before it commits its rows."""
+
+REMEMBERED = timedelta(days=7)
+"""How long it is known that a blob was to be removed: longer than any upload takes from its bytes to its rows."""
 
 BATCH = 500
 
@@ -40,10 +51,25 @@ def collect_garbage(resources: Resources, grace: timedelta = GRACE, *, dry_run: 
     if dry_run:
         return _would_collect(resources, limit)
     old = (sha256 for sha256, kept in resources.blobs.kept() if kept < limit)
-    tried = (_remove(resources, sha256, limit) for batch in _batches(old) for sha256 in unnamed(batch))
+    doomed = (sha256 for batch in _batches(old) for sha256 in announce_removal(unnamed(batch), resources.clock))
+    tried = (_remove(resources, sha256, limit) for sha256 in doomed)
     removed = [size for size in tried if size is not None]
+    BlobRemoval.objects.filter(at__lt=resources.clock() - REMEMBERED).delete()
     ended, _ = Session.objects.filter(expire_date__lt=resources.clock()).delete()
     return Collected(len(removed), sum(removed), resources.blobs.sweep(), ended)
+
+
+def announce_removal(sha256s: list[str], clock: Clock) -> list[str]:
+    """Write down, in a transaction of its own, that these blobs are about to go; returns them.
+
+    Whoever publishes looks here, under the lock under which they are removed, instead of asking for each blob in a
+    bucket far away: what is not announced when that lock is taken has not been removed since its bytes were kept.
+    """
+    if sha256s:
+        rows = [BlobRemoval(sha256=sha256, at=clock()) for sha256 in sha256s]
+        with write():
+            BlobRemoval.objects.bulk_create(rows, update_conflicts=True, unique_fields=["sha256"], update_fields=["at"])
+    return sha256s
 
 
 def _would_collect(resources: Resources, limit: float) -> Collected:

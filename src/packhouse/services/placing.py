@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packhouse.catalogue.models import Index, Project
-from packhouse.catalogue.rows import insert, insert_with_id, moment_in, run, write_json
+from packhouse.catalogue.rows import fetch_one, insert, insert_with_id, moment_in, run, write_json
 from packhouse.catalogue.upload_facts import KnownProject, UploadFacts, lock_project
 from packhouse.domain.core_metadata import CoreMetadata
 from packhouse.domain.names import ultranormalize
@@ -75,11 +75,20 @@ def place(judged: Judged, resources: Resources, identity: Identity, index_name: 
 
 
 def _demand_blobs(judged: Judged, resources: Resources) -> None:
-    """A row without a blob cannot exist: the collector removes blobs under the lock that is held here (hostile-257)."""
-    for sha256 in (judged.candidate.digests.sha256, judged.metadata_sha256):
-        if resources.blobs.wanted_at(sha256) is None:
+    """A row without a blob cannot exist: the collector removes blobs under the lock that is held here (hostile-257).
+
+    A bucket is asked only about a blob whose removal was announced.
+    """
+    blobs, wanted = resources.blobs, (judged.candidate.digests.sha256, judged.metadata_sha256)
+    if blobs.near is not blobs and fetch_one(_REMOVED, *wanted) is None:
+        return
+    for sha256 in wanted:
+        if blobs.wanted_at(sha256) is None:
             message = "The stored bytes of this file were removed while it was published; send it again."
             raise refuse(Kind.UNAVAILABLE, "blob-missing", message)
+
+
+_REMOVED = "SELECT 1 FROM catalogue_blobremoval WHERE sha256 IN (%s, %s) LIMIT 1"
 
 
 def _entries(case: Case, judged: Judged, identity: Identity) -> list[Entry]:

@@ -14,7 +14,7 @@ from packhouse.catalogue.models.organizations import (
     TeamRole,
     Transfer,
 )
-from packhouse.catalogue.models.pages import Page
+from packhouse.catalogue.models.pages import BlobRemoval, Page
 from packhouse.catalogue.models.people import Claim, Token, User
 from packhouse.catalogue.models.projects import (
     File,
@@ -38,6 +38,7 @@ from packhouse.catalogue.models.upstreams import (
 
 __all__ = [
     "AccountInvitation",
+    "BlobRemoval",
     "Claim",
     "Counter",
     "File",

@@ -27,3 +27,10 @@ class Page(models.Model):
     gzip = models.BinaryField(null=True)
     zstd = models.BinaryField(null=True)
     br = models.BinaryField(null=True)
+
+
+class BlobRemoval(models.Model):
+    """A blob that is about to be removed, or was a while ago; committed before its bytes go."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    at = models.DateTimeField()
