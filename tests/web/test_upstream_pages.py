@@ -359,3 +359,57 @@ def test_past_states_show_private_and_public_projects_together(house: Resources,
     assert files("/simple/tapes/") == ["tapes-9.0.tar.gz"]
     told = json.loads(get(f"/@serial-{after}/pypi/tapes/json").content)
     assert told["info"]["version"] == "77.3"
+
+
+README = "# Reels\n\n<script>alert(1)</script> and **words**"
+CORE = f"""Metadata-Version: 2.1
+Name: reels
+Version: 1.0
+Summary: Magnetic reels for everybody
+Home-page: https://reels.example/
+Requires-Dist: tapes>=1
+Description-Content-Type: text/markdown
+
+{README}""".encode()
+
+
+def test_what_a_release_says_of_itself_comes_when_somebody_asks_for_it_by_a_link(
+    house: Resources, source: Upstream
+) -> None:
+    """Once, and only then; a README is text, whatever is in it."""
+    source.add("reels", UpFile("reels-1.0-py3-none-any.whl", b"reels", metadata=CORE, upload_time=OLD))
+    get("/simple/reels/")
+    link = 'href="/project/reels/?ask"'
+    for _ in range(2):
+        said = text("/project/reels/")
+        assert link in said
+        assert "for everybody" not in said
+    assert source.paths("/files/") == []
+    for _ in range(2):
+        assert get("/project/reels/?ask")["Location"] == "/project/reels/"
+    assert source.paths("/files/") == ["/files/reels/reels-1.0-py3-none-any.whl.metadata"]
+    said = text("/project/reels/")
+    assert '<p class="lead" dir="auto">Magnetic reels for everybody</p>' in said
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; and **words**" in said
+    assert "<script>alert" not in said
+    assert "https://reels.example/" in said
+    assert 'id="dependencies"' in said
+    assert link not in said
+    assert "for everybody" in text("/project/reels/1.0/")
+
+
+@pytest.mark.parametrize("metadata", [b"", b"Name: other\n", b"\xff\x00", b"x" * 600_000])
+def test_metadata_that_say_nothing_to_people_leave_the_page_as_it_was(
+    house: Resources, source: Upstream, metadata: bytes
+) -> None:
+    source.add("reels", UpFile("reels-1.0-py3-none-any.whl", b"reels", metadata=metadata, upload_time=OLD))
+    get("/project/reels/?ask")
+    assert get("/project/reels/").status_code == 200
+
+
+def test_metadata_with_another_digest_are_not_shown(house: Resources, source: Upstream) -> None:
+    source.add(
+        "reels", UpFile("reels-1.0-py3-none-any.whl", b"reels", metadata=CORE, metadata_says="0" * 64, upload_time=OLD)
+    )
+    assert get("/project/reels/?ask")["Location"] == "/project/reels/"
+    assert "for everybody" not in text("/project/reels/")

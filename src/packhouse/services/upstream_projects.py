@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -134,10 +135,17 @@ def ask(resources: Resources, index_name: str, name: str, client: str) -> None:
     """
     if UpstreamProject.objects.filter(name=name, fresh_until__gt=resources.clock().timestamp()).exists():
         return
+    with turn():
+        pulling.pull(resources, index_name, name, client)
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """A turn to have an upstream asked for a page of people; raises UPSTREAM when none comes soon."""
     if not _ASKING.acquire(timeout=PATIENCE):
         raise refuse(Kind.UPSTREAM, "upstream-failed", "Others wait for the upstream just now; try again in a moment.")
     try:
-        pulling.pull(resources, index_name, name, client)
+        yield
     finally:
         _ASKING.release()
 

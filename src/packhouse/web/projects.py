@@ -30,7 +30,7 @@ from packhouse.domain.upload_form import ABOUT_THE_FORM
 from packhouse.domain.versions import parse_version
 from packhouse.domain.wording import without_controls
 from packhouse.errors import Kind, PackhouseError, refuse
-from packhouse.services import access, indexes, serving, upstream_projects
+from packhouse.services import access, indexes, serving, upstream_projects, upstream_readings
 from packhouse.services.serving import Served
 from packhouse.web import resources
 from packhouse.web.pictures import ALLOWING_POLICY
@@ -57,6 +57,7 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
 def _after_asking(request: HttpRequest, name: str) -> HttpResponse:
     """`?ask`: the upstreams of `main` are asked about a name (normalized) first, then its page is shown."""
     upstream_projects.ask(resources.get(), indexes.MAIN, name, place_of(str(request.META.get("REMOTE_ADDR", ""))))
+    upstream_readings.bring(resources.get(), indexes.MAIN, name)
     return HttpResponseRedirect(reverse("project", args=[name]))
 
 
@@ -152,6 +153,8 @@ def missing_project(name: str) -> PackhouseError:
 def _context(request: HttpRequest, found: Found, shown: ReleaseFacts | None, *, pinned: bool) -> dict[str, Any]:
     served, facts = found.served, found.served.facts
     latest = latest_release(facts.releases)
+    if found.upstream and shown:
+        shown = upstream_readings.told(resources.get(), shown)
     uploaded_by = found.uploaded_by if shown else {}
     taken = of_files(found.name, shown.version) if shown else {}
     files = [
@@ -167,7 +170,7 @@ def _context(request: HttpRequest, found: Found, shown: ReleaseFacts | None, *, 
         },
         "upstream": found.upstream,
         "gone": found.gone,
-        "release": shown_release(shown, queries.description_of(shown)) if shown else None,
+        "release": shown_release(shown, _description(found, shown)) if shown else None,
         "latest": latest.version if latest else "",
         "pinned": pinned,
         "files": FILES.show(files, request.GET),
@@ -180,6 +183,13 @@ def _context(request: HttpRequest, found: Found, shown: ReleaseFacts | None, *, 
         "hidden": {"count": len(served.hidden), "until": served.until, "warned": len(served.warned)},
         "images": indexes.profile_of(indexes.MAIN).images,
     }
+
+
+def _description(found: Found, shown: ReleaseFacts) -> FileDescription | None:
+    """The README of a release; that of an upstream's as the text it is."""
+    if found.upstream:
+        return FileDescription(html="", text=without_controls(shown.description)) if shown.description else None
+    return queries.description_of(shown)
 
 
 def _may_manage(request: HttpRequest, name: str) -> bool:
