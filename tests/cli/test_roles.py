@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.corpus import make_wheel
-from tests.infra import nginx
+from tests.infra.balancer import balancer
 from tests.infra.postgresql import Cluster
 from tests.infra.server import Server, finish, run_packhouse, start
 
@@ -137,16 +137,10 @@ def test_a_worker_has_no_use_for_an_edge(tmp_path: Path, edge: str):
     assert f"--edge {edge} is for --role all and --role origin" in done.stderr
 
 
-BALANCER = Path(__file__).resolve().parents[2] / "deploy" / "balancers" / "nginx.conf"
-
-
 def test_behind_the_balancer_of_the_docs_a_server_that_dies_is_not_noticed(begin: Callable[..., Server]):
     both = [begin(name, "--role", "origin") for name in ("a", "b")]
-    upstream, rest = BALANCER.read_text(encoding="utf-8").split("server {\n    listen 8080;\n")
-    for server, address in zip(both, ("10.0.0.11:8000", "10.0.0.12:8000"), strict=True):
-        upstream = upstream.replace(address, server.url.removeprefix("http://"))
-    with nginx.nginx(rest.rstrip().removesuffix("}"), http=upstream) as address:
-        front = Server(both[0].data, both[0].process, both[0].log, address, both[0].extra)
+    with balancer([int(server.url.rpartition(":")[2]) for server in both]) as port:
+        front = Server(both[0].data, both[0].process, both[0].log, f"http://127.0.0.1:{port}", both[0].extra)
         token = front.make_token(front.make_user())
         for number in range(4):
             assert front.publish(token, *make_wheel("balanced", f"1.{number}"))[0] == 200
