@@ -110,6 +110,7 @@ ROWS: dict[str, frozenset[str]] = {
     "POST tokens": MANAGING,
     "DELETE tokens/<token>": MANAGING,
     "POST tokens/<token>/rotation": MANAGING,
+    "GET projects": MANAGING | {"owner, yank", "Acme, yank"},
     "GET projects/<name>": WORKING,
     "DELETE projects/<name>": OWNING,
     "PUT projects/<name>/status": OWNING,
@@ -275,6 +276,28 @@ def test_who_reads_a_closed_index(world: World) -> None:
             if reply.status_code not in expected:
                 wrong.append((path, name, reply.status_code, expected))
     assert not wrong, "\n".join(map(str, wrong))
+
+
+OWN = {
+    "owner, everything": {"tapes": "owner"},
+    "owner, everything for another project": {},
+    "maintainer, everything": {"tapes": "maintainer"},
+    "teammate, everything": {"tapes": "maintainer"},
+    "member, everything": {},
+    "manager, everything": {"tapes": "owner"},
+    "founder, everything of Acme": {"tapes": "owner"},
+    "stranger, everything": {},
+    "keeper, everything": {},
+    "Acme, everything": {"tapes": "owner"},
+}
+
+
+def test_whose_projects_are_listed(world: World) -> None:
+    """By whatever way somebody has a part in them; an administrator has none by that."""
+    secrets = Keyring(world).secrets
+    for name, expected in OWN.items():
+        rows = ask("GET projects", secrets[name]).json()["projects"]
+        assert {row["normalized_name"]: row["role"] for row in rows} == expected, name
 
 
 def test_hostile_182_a_role_that_ends_is_felt_at_once(world: World) -> None:

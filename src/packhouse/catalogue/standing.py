@@ -30,6 +30,23 @@ ROLE = """(
 )"""
 """The rank of the role on the project `p`; null for none."""
 
+HELD = f"""
+SELECT p.name, p.display_name, COALESCE(o.name, ''), {ROLE}
+FROM catalogue_project p LEFT JOIN catalogue_organization o ON o.id = p.organization_id
+WHERE p.deleted_serial IS NULL AND p.id IN (
+  SELECT r.project_id FROM catalogue_role r WHERE r.user_id = %s
+  UNION
+  SELECT q.id FROM catalogue_project q JOIN catalogue_membership m ON m.organization_id = q.organization_id
+  WHERE m.user_id = %s AND m.role IN ('owner', 'manager')
+  UNION
+  SELECT t.project_id FROM catalogue_teamrole t JOIN catalogue_teammember b ON b.team_id = t.team_id
+  WHERE b.user_id = %s
+  UNION
+  SELECT q.id FROM catalogue_project q WHERE q.organization_id = %s
+)
+ORDER BY p.name"""  # noqa: S608 - our own words
+"""The living projects that somebody has a role on, with their organization; its values are those of `ROLE` twice."""
+
 GRANTED = """EXISTS (
   SELECT 1 FROM catalogue_indexgrant g WHERE g.index_id = i.id AND (
     g.user_id = %s OR g.token_id = %s OR g.organization_id = %s

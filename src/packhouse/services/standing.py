@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from packhouse.catalogue.listings import living_project
 from packhouse.catalogue.models import Index, Project
+from packhouse.catalogue.rows import fetch
+from packhouse.catalogue.standing import HELD, role_of, role_values
 from packhouse.domain.names import is_valid_name, normalize
-from packhouse.domain.permissions import Action, Identity, may
+from packhouse.domain.permissions import Action, Identity, ProjectRight, ProjectRole, may
 from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.services import access
 from packhouse.services.journal import COMMAND, Actor, Clock
@@ -44,6 +48,26 @@ def demand_known(identity: Identity, action: Action, name: str) -> Project:
         raise unknown(name)
     verdict.demand()
     return project
+
+
+@dataclass(frozen=True, slots=True)
+class HeldProject:
+    """A living project, and what somebody is to it."""
+
+    name: str
+    display_name: str
+    role: ProjectRole
+
+
+def held_projects(identity: Identity) -> list[HeldProject]:
+    """The projects in which somebody has a role, by whatever way, by name; of a token those that it is for."""
+    found = []
+    for name, display_name, organization, rank in fetch(HELD, *role_values(identity), *role_values(identity)):
+        role = role_of(rank)
+        right = ProjectRight(name, role=role, organization=organization)
+        if role is not None and (identity.scope is None or identity.scope.covers(right)):
+            found.append(HeldProject(name, display_name, role))
+    return found
 
 
 def _may_know(identity: Identity, project: Project) -> bool:

@@ -97,7 +97,8 @@ def scopes_for(action: Action) -> str:
     if action is Action.READ:
         return "Needs no token for a public index, else one with the scope read."
     scopes = [f"`{scope}`" for scope, actions in TOKEN_ACTIONS.items() if action in actions]
-    return f"Needs a token with the scope {' or '.join(scopes)}."
+    more = " and `upload`" if action is Action.PROMOTE else ""
+    return f"Needs a token with the scope {' or '.join(scopes)}{more}."
 
 
 def _refusals(one: Operation) -> dict[str, Any]:

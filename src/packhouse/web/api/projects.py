@@ -12,13 +12,14 @@ from packhouse.domain.permissions import Action, ProjectRole
 from packhouse.domain.project_json import FileFacts, ReleaseFacts
 from packhouse.services import collaborators, people, promoting, releases
 from packhouse.services import projects as services
-from packhouse.services.standing import demand_known
+from packhouse.services.standing import demand_known, held_projects
 from packhouse.web import resources
 from packhouse.web.api.operations import Asked, Field, Operation
 from packhouse.web.api.shapes import MOMENT, NUMBER, TEXT, YES, many, perhaps, thing
 from packhouse.web.manage_people import tell_invited
 from packhouse.web.projects import release_of
 
+OWN = thing(projects=many(thing(name=TEXT, normalized_name=TEXT, role=TEXT)))
 RELEASE = thing(version=TEXT, files=NUMBER, yanked=YES)
 PROJECT = thing(
     name=TEXT,
@@ -37,6 +38,13 @@ PERSON = thing(user=TEXT, role=TEXT)
 INVITED = thing(user=TEXT, role=TEXT, expires=MOMENT)
 PEOPLE = thing(people=many(PERSON), invited=many(INVITED))
 PROMOTED = thing(serial=NUMBER, files=many(TEXT))
+
+
+def list_own(asked: Asked) -> object:
+    """The projects that the token may do something with here, by name."""
+    held = held_projects(asked.identity)
+    rows = [{"name": one.display_name, "normalized_name": one.name, "role": one.role.value} for one in held]
+    return {"projects": rows}
 
 
 def show(asked: Asked, name: str) -> object:
@@ -194,6 +202,7 @@ _RELEASE = f"{_ONE}/releases/<str:version>"
 _FILE = f"{_RELEASE}/files/<str:filename>"
 
 OPERATIONS = (
+    Operation("GET", "projects", Action.YANK, list_own, "The projects it has a part in.", OWN),
     Operation("GET", _ONE, Action.YANK, show, "A project and its releases.", PROJECT),
     Operation("DELETE", _ONE, Action.DELETE, delete_project, "Delete a project from every index.", CHANGED),
     Operation("PUT", f"{_ONE}/status", Action.STATUS, set_status, "Set the status of a project.", STATUS, _STATUS),
