@@ -38,7 +38,7 @@ COMMANDS = {
     "snapshot": "Name states of indexes, compare them, and go back to one.",
     "upstream": "Show and change the indexes that are pulled through, and the names they are never asked about.",
     "malware": "Take over a list of known malware, which no index serves, and see what of it is or was here.",
-    "migrate": "Bring the databases to this version, beside servers of the version before.",
+    "migrate": "Bring the databases to this version.",
     "gc": "Remove stored bytes that nothing names, abandoned temporary files and ended sessions.",
     "verify": "Compare all that is kept: stored files with their digests, rows with their files, the journal.",
     "backup": "Write databases, stored files, signing key and settings into one FILE, beside a running server.",
