@@ -29,7 +29,7 @@ FUZZER := $(PIP) --no-deps --require-hashes -r requirements/fuzz.txt &&
 endif
 export PYTHONPATH := src
 
-.PHONY: help serve test test-full crash-test check fuzz bench docs migrations lock format clean system azurite
+.PHONY: help serve test test-full crash-test check fuzz bench pictures docs migrations lock format clean system azurite
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -59,6 +59,9 @@ fuzz: $(TOOLS) ## fuzz the readers of uploads: make fuzz [SECONDS=60] [TARGETS="
 bench: SYSTEM := nginx-light wrk
 bench: $(TOOLS) system ## measure ours beside nginx (benchmarks/README.md); BENCH=... are options
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+pictures: $(TOOLS) system ## take the pictures of the documentation anew
+	@$(BIN)/python -m tests.infra.pictures
 
 docs: $(TOOLS) ## check the documentation: links, and that all there is to know is written down
 	@$(BIN)/python -m pytest -q tests/test_docs.py

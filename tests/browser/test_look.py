@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.corpus import make_wheel
-from tests.infra.browser import chromium, findings
+from tests.infra.browser import LARGEST_VISIT, chromium, findings, weigh
 from tests.infra.server import Person, Server, environment, finish, start
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -59,6 +59,17 @@ PUBLIC = {
     "statistics": "/stats/",
     "help": "/help/",
     "missing": "/project/unknown/",
+    "explained": "/project/parcels/explain/",
+    "upload errors": "/help/upload-errors/",
+    "simple index": "/simple/",
+    "simple project": "/simple/parcels/",
+    "inactive": "/account/inactive/",
+    "reset sent": "/account/reset/sent/",
+    "reset done": "/account/reset/done/",
+    "reset by a dead link": "/account/reset/x/y-z/",
+    "confirm": "/account/confirm/",
+    "no invitation": "/account/invitation/",
+    "claimed": "/admin/claim/",
     "sign in": "/account/login/",
     "register": "/account/register/",
     "reset": "/account/reset/",
@@ -70,6 +81,7 @@ OWN = {
     "release": "/manage/project/parcels/release/1.0/",
     "collaborators": "/manage/project/parcels/collaborators/",
     "delete project": "/manage/project/parcels/delete/",
+    "delete file": "/manage/project/parcels/release/1.0/file/parcels-1.0-py3-none-any.whl/delete/",
     "delete release": "/manage/project/parcels/release/1.0/delete/",
     "tokens": "/manage/account/token/",
     "delete token": "/manage/account/token/1/delete/",
@@ -77,6 +89,7 @@ OWN = {
     "sessions": "/manage/account/sessions/",
     "e-mail": "/manage/account/email/",
     "password": "/manage/account/password/",
+    "first password": "/manage/account/password/set/",
     "two-factor": "/account/two-factor/",
     "keys": "/account/two-factor/keys/",
     "again": "/account/reauthenticate/",
@@ -84,6 +97,8 @@ OWN = {
     "indexes": "/admin/indexes/",
     "rules": "/admin/index/main/",
     "upstreams": "/admin/upstreams/",
+    "snapshots": "/admin/index/main/snapshots/",
+    "rollback": "/admin/index/main/rollback/?to=first",
     "this server": "/admin/",
     "invitations": "/admin/invitations/",
     "guests": "/admin/guests/",
@@ -97,6 +112,8 @@ class House:
     server: Server
     person: Person
     state: Any  # cookies of somebody signed in
+    claim: list[str]  # what is wrong with the page that makes the first administrator
+    invitation: str  # a link for many people
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +126,7 @@ def browser() -> Iterator[Browser]:
 def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     server = start(tmp_path_factory.mktemp("look") / "data")
     try:
+        claim = look_at_claim(browser, server)
         person = server.make_user("ada", admin=True)
         token = server.make_token(person)
         publish(
@@ -122,14 +140,24 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         install(server, "parcels", LONG)
         server.must("verify", "--quick")
         note_damage(server)
-        server.must("invitation", "create", "--limit", "30", "--note", LONG[:100], "--guest", "90d")
+        server.must("snapshot", "create", "first")
+        invitation = server.must("invitation", "create", "--limit", "30", "--note", LONG[:100], "--guest", "90d")
         server.must("guest", "until", server.make_user("a-guest-with-a-name-of-the-greatest-length-allowed").name, "9d")
         backups = server.data.parent / "a-place-for-backups-with-quite-a-long-name"
         backups.mkdir()
         server.must("backup", str(backups / "house-of-parcels-2026-11-24.backup"))
-        yield House(server, person, sign_in(browser, server, person))
+        yield House(server, person, sign_in(browser, server, person), claim, invitation.split()[-1])
     finally:
         finish(server)
+
+
+def look_at_claim(browser: Browser, server: Server) -> list[str]:
+    """What is wrong with the page that the claim link of a new server leads to."""
+    link = (server.data / "first-admin").read_text(encoding="ascii").strip()
+    context = browser.new_context(viewport={"width": 360, "height": 800}, bypass_csp=True)
+    found = faults(context.new_page(), link, axe=True)
+    context.close()
+    return found
 
 
 def note_damage(server: Server) -> None:
@@ -202,10 +230,11 @@ def faults(page: Page, address: str, *, axe: bool) -> list[str]:
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto("about:blank")
-    page.goto(address)
+    weight = weigh(page, address)
     own = (f"http://{urlsplit(address).netloc}/", "data:", "about:")
     found = [f"asks {url}" for url in asked if not url.startswith(own)]
     found += [f"says {text}" for text in said if "status of 404" not in text]
+    found += [f"weighs {weight} bytes"] if weight >= LARGEST_VISIT else []
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     found += [f"is {wide} px too wide"] if wide > 0 else []
     found += ["has not one first heading"] if page.locator("main h1:not(.readme h1)").count() != 1 else []
@@ -215,6 +244,7 @@ def faults(page: Page, address: str, *, axe: bool) -> list[str]:
     return found + (findings(page) if axe else [])
 
 
+@pytest.mark.timeout(1200)  # axe takes its time with long pages on a busy machine
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1280, "dark")])
 @pytest.mark.parametrize("whose", ["public", "own"])
 def test_every_page_fits_and_pleases(browser: Browser, house: House, whose: str, width: int, scheme: Any) -> None:
@@ -229,6 +259,14 @@ def test_every_page_fits_and_pleases(browser: Browser, house: House, whose: str,
         page.close()
     context.close()
     assert {name: what for name, what in found.items() if what} == {}
+
+
+def test_the_pages_of_a_claim_and_an_invitation(browser: Browser, house: House) -> None:
+    assert house.claim == []
+    context = browser.new_context(viewport={"width": 360, "height": 800}, color_scheme="dark", bypass_csp=True)
+    link = house.server.url + house.invitation[house.invitation.index("/account/") :]
+    assert faults(context.new_page(), link, axe=True) == []
+    context.close()
 
 
 def test_sections_and_tools_are_chosen_without_script(browser: Browser, house: House) -> None:

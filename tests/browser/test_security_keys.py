@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect
-from tests.infra.browser import chromium
+from tests.infra.browser import chromium, looked_at
 from tests.infra.server import Person, Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -131,11 +131,18 @@ def test_a_passkey_signs_in_alone_and_is_listed_and_deleted(page: Page, person: 
     expect(row).to_have_count(1)
     expect(row).not_to_contain_text("never")
     row.get_by_role("link", name="Rename").click()
+    looked_at(page)
     page.get_by_role("link", name="Use a security key").click()  # once more, before something that matters
+    page.get_by_role("button", name="Use a security key").wait_for()
+    looked_at(page)
+    page.reload()  # each look gets a challenge of its own
     page.get_by_role("button", name="Use a security key").click()
+    looked_at(page)
     page.get_by_label("Name", exact=True).fill("the blue one")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("row").filter(has_text="the blue one").get_by_role("link", name="Remove").click()
+    page.get_by_role("button", name="Remove the key").wait_for()
+    looked_at(page)
     page.get_by_role("button", name="Remove the key").click()
     expect(page.get_by_text("You have added no key.")).to_be_visible()
     sign_out(page)

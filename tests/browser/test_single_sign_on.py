@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.infra.browser import findings
+from tests.infra.browser import looked_at
 from tests.infra.oidc_issuer import CLIENT, SECRET, Issuer, oidc_issuer
 from tests.infra.server import Server, finish, start
 
@@ -45,50 +45,36 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def looked_at(page: Page, browser: Browser, server: Server) -> None:
-    """The page fits a phone; axe, which is a script, looks at it in a context of its own with the same cookies."""
-    context = browser.new_context(
-        storage_state=page.context.storage_state(), bypass_csp=True, viewport={"width": 360, "height": 800}
-    )
-    other = context.new_page()
-    other.goto(page.url)
-    assert findings(other) == []
-    assert other.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    context.close()
-
-
-def test_there_and_back_and_out_again(browser: Browser, page: Page, issuer: Issuer, server: Server) -> None:
+def test_there_and_back_and_out_again(page: Page, issuer: Issuer, server: Server) -> None:
     page.goto(f"{server.url}/account/login/")
     expect(page.get_by_label("Password")).to_have_count(0)
-    looked_at(page, browser, server)
+    looked_at(page)
     page.get_by_role("link", name="Sign in by Example Login").click()
     expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
-    looked_at(page, browser, server)
+    looked_at(page)
     expect(page.get_by_label("E-mail", exact=True)).to_be_disabled()
     page.get_by_label("Username", exact=True).fill("lovelace")
     page.get_by_role("button", name="Create account").click()
     page.wait_for_url("**/manage/projects/")
     page.goto(f"{server.url}/manage/account/sso/")
     expect(page.get_by_role("row", name="ada@example.org")).to_be_visible()
-    looked_at(page, browser, server)
+    looked_at(page)
     page.goto(f"{server.url}/account/logout/")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign out at Example Login, too?")).to_be_visible()
-    looked_at(page, browser, server)
+    looked_at(page)
     page.get_by_role("button", name="Sign out there, too").click()
     link = page.get_by_role("link", name="Go on to Example Login").get_attribute("href")
     assert link
     assert link.startswith(f"{issuer.url}/end?")
 
 
-def test_a_link_of_the_command_signs_in_where_the_provider_is_away(
-    browser: Browser, page: Page, server: Server
-) -> None:
+def test_a_link_of_the_command_signs_in_where_the_provider_is_away(page: Page, server: Server) -> None:
     person = server.make_user("ruth")
     link = server.must("sign-in-link", person.name).strip()
     address = server.url + link[link.index("/account/") :]
     page.goto(address)
-    looked_at(page, browser, server)
+    looked_at(page)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/manage/projects/")
     page.goto(address)

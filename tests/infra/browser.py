@@ -26,6 +26,10 @@ AXE_RULES = {
 }
 
 
+LARGEST_VISIT = 100_000
+"""Bytes of a first visit to a page: all that comes over the wire, with headers, as it is compressed."""
+
+
 def program() -> str | None:
     """Where Chromium is; None without one."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -55,3 +59,30 @@ def findings(page: Page) -> list[str]:
         f"{rule['id']} ({rule['impact']}): {rule['help']} -- {rule['nodes'][0]['html'][:200]}"
         for rule in found["violations"]
     ]
+
+
+def weigh(page: Page, address: str) -> int:
+    """Visit an address as somebody who was never here does; the bytes that came, of the page and all it asks for."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    came: list[float] = []
+    session.on("Network.loadingFinished", lambda event: came.append(event["encodedDataLength"]))
+    page.goto(address)
+    session.send("Network.setCacheDisabled", {"cacheDisabled": False})
+    session.detach()
+    return int(sum(came))
+
+
+def looked_at(page: Page, width: int = 360) -> None:
+    """The page fits, is light and pleases axe: a script, so it looks in a context of its own with the same cookies."""
+    browser = page.context.browser
+    assert browser is not None
+    context = browser.new_context(
+        storage_state=page.context.storage_state(), bypass_csp=True, viewport={"width": width, "height": 800}
+    )
+    other = context.new_page()
+    assert weigh(other, page.url) < LARGEST_VISIT
+    assert findings(other) == []
+    assert other.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
