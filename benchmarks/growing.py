@@ -267,8 +267,9 @@ def _people(asker: Asker, place: Place, cookie: str) -> None:
     for name in place.names[1:51]:
         asker.ask("project page", f"/project/{name}/")
     for _ in range(5):
-        asker.ask("user page of 1,000 projects", f"/user/{MANY}/")
-        asker.ask("own projects, 1,000", "/manage/projects/", Cookie=cookie)
+        # The second page: on the first the project of 43,145 files stands or not, as the names are.
+        asker.ask("user page of 1,000 projects", f"/user/{MANY}/?page=2")
+        asker.ask("own projects, 1,000", "/manage/projects/?page=2", Cookie=cookie)
     for name in place.own[:10]:
         asker.ask("managing a project", f"/manage/project/{name}/", Cookie=cookie)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.services.conftest import press_of
 
 from packhouse.catalogue.composition import owning_layer
 from packhouse.catalogue.models import File, Index, JournalEntry, Layer, User
+from packhouse.domain.project_json import ReleaseFacts
 from packhouse.errors import Kind, PackhouseError
 from packhouse.services import explaining, files, index_rules, indexes, pages, search, serving
 from packhouse.services.indexes import LayerSpec
@@ -266,6 +268,12 @@ def test_unfit_values_and_unknown_rules_are_refused(main: Index, clock: TickingC
         assert caught.value.code == code
 
 
+def told_of(release: ReleaseFacts) -> tuple[int, str, datetime, str | None]:
+    """What an outline tells of a release."""
+    first = min(f"{0 if file.packagetype == 'bdist_wheel' else 1}{file.filename}" for file in release.files)
+    return len(release.files), first, max(file.upload_time for file in release.files), release.yanked
+
+
 def test_many_names_are_owned_and_outlined_as_each_of_them_is(
     make: Callable[..., Press], press: Press, clock: TickingClock
 ) -> None:
@@ -284,10 +292,17 @@ def test_many_names_are_owned_and_outlined_as_each_of_them_is(
     for version in ("1.0", "2.0rc1"):
         releases.delete(COMMAND, "c", version, clock=clock)
     releases.yank(COMMAND, "d", "1.0", reason="", clock=clock)
+    for version, reason in (("1.0", ""), ("1.1", "broken")):
+        low.wheel("f", version)
+        low.sdist("f", version)
+        releases.yank(COMMAND, "f", version, reason=reason, clock=clock)
+    low.wheel("f", "1.2")
+    low.sdist("f", "1.2")
+    releases.yank(COMMAND, "f", "1.2", filename="f-1.2.tar.gz", reason="old", clock=clock)
     rule("main", "deny", "b<2", clock)
     rule("top", "minimum_age", "1h", clock)
     clock.move(hours=2)
-    names = ["a", "b", "c", "d", "e", "nobody"]
+    names = ["a", "b", "c", "d", "e", "f", "nobody"]
     for index in ("top", "main", "low"):
         pk = indexes.find_index(index).pk
         owners = owners_of(pk, names)
@@ -296,7 +311,10 @@ def test_many_names_are_owned_and_outlined_as_each_of_them_is(
         for name in names:
             found = queries.answering(index, name)
             facts = None if found is None else serving.served(found, clock()).facts
-            alone = {} if facts is None else {one.version: [f.filename for f in one.files] for one in facts.releases}
+            alone = {} if facts is None else {one.version: told_of(one) for one in facts.releases}
             outline = known.get(name)
             together = {} if outline is None else outline.releases
-            assert {key: sorted(file.filename for file in one.files) for key, one in together.items()} == alone
+            assert {
+                key: (one.files.count, one.files.spokesman.rpartition("/")[0], one.released_at, one.yanked)
+                for key, one in together.items()
+            } == alone

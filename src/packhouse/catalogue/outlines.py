@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from django.db import connection
 
 from packhouse.catalogue.composition import Owner, owners_of
 from packhouse.catalogue.models import File, Index
@@ -24,38 +26,52 @@ AT_ONCE = 400
 
 
 @dataclass(frozen=True, slots=True)
-class OutlinedFile:
-    """A file that is served."""
+class OutlinedFiles:
+    """Served files of a release: how many, the one that speaks for them, when the newest was published.
 
+    `spokesman` orders them: wheels before others, then by filename. `yanked` is None unless all of them are yanked.
+    """
+
+    count: int
+    spokesman: str
     file_id: int
-    filename: str
-    wheel: bool
-    uploaded_at: datetime
+    released_at: datetime
     yanked: str | None
+
+    def joined(self, other: OutlinedFiles) -> OutlinedFiles:
+        """These and others of the same release."""
+        first = min(self, other, key=lambda files: files.spokesman)
+        yanked = None if self.yanked is None or other.yanked is None else self.yanked or other.yanked
+        return OutlinedFiles(
+            self.count + other.count,
+            first.spokesman,
+            first.file_id,
+            max(self.released_at, other.released_at),
+            yanked,
+        )
 
 
 @dataclass(slots=True)
 class OutlinedRelease:
-    """A release with the files of it that are served."""
+    """A release with what is told of its files that are served."""
 
     version: str
-    files: list[OutlinedFile] = field(default_factory=list)
+    files: OutlinedFiles
 
     @property
     def yanked(self) -> str | None:
         """None, or a reason when every one of its files is yanked."""
-        reasons = [file.yanked for file in self.files]
-        return None if None in reasons or not reasons else next(filter(None, reasons), "")
+        return self.files.yanked
 
     @property
     def released_at(self) -> datetime:
         """When its newest file was published."""
-        return max(file.uploaded_at for file in self.files)
+        return self.files.released_at
 
     @property
-    def first(self) -> OutlinedFile:
-        """The file that speaks for it: its first wheel, else its first file."""
-        return min(self.files, key=lambda file: (not file.wheel, file.filename))
+    def first(self) -> int:
+        """The id of the file that speaks for it: its first wheel, else its first file."""
+        return self.files.file_id
 
 
 @dataclass(slots=True)
@@ -101,49 +117,63 @@ def _portions(whole: list[T]) -> Iterator[list[T]]:
 
 def _outline(found: dict[str, Outline], owners: dict[str, Owner], now: datetime) -> None:
     own = {name: owner for name, owner in owners.items() if owner.own}
+    silent = {name: owner for name, owner in own.items() if not owner.speaking}
+    for name, version, files in _placed(found, _RELEASES, silent):
+        found[name].releases[version] = OutlinedRelease(version, files)
+    speaking = {name: owner for name, owner in own.items() if owner.speaking}
+    for name, version, files in _placed(found, _FILES, speaking):
+        _add(found[name], version, files, speaking[name], now)
+    for name in speaking.keys() & found.keys():
+        found[name].hidden_versions -= found[name].releases.keys()
+
+
+def _placed(
+    found: dict[str, Outline], columns: tuple[str, str], own: dict[str, Owner]
+) -> Iterator[tuple[str, str, OutlinedFiles]]:
+    """What is placed of these projects (project, version, files), which get an outline each."""
     if not own:
         return
-    for row in fetch(_placed(own), *own, *{owner.index_id: None for owner in own.values()}):
-        name, display, index_id, status, version, *of_file = row
-        owner = own[name]
-        if index_id == owner.index_id:
-            outline = found.get(name)
-            if outline is None:
-                quarantined = status == Status.QUARANTINED.value
-                outline = found[name] = Outline(name, display, owner.name, quarantined)
-            _add(outline, version, _file(of_file), owner, now)
-    for name in own:
-        if name in found:
-            found[name].hidden_versions -= found[name].releases.keys()
-
-
-def _placed(own: dict[str, Owner]) -> str:
+    told, together = columns
+    by_bytes = 'COLLATE "C"' if connection.vendor == "postgresql" else ""  # as Python does
+    told = told.replace("[bytes]", by_bytes)
     projects = ", ".join("%s" for _ in own)
     indexes = ", ".join("%s" for _ in {owner.index_id for owner in own.values()})
-    return f"""
-        SELECT j.name, j.display_name, p.index_id, s.status, r.version, f.id, f.filename, f.packagetype,
-               f.uploaded_at, y.reason
+    statement = f"""
+        SELECT j.name, j.display_name, p.index_id, s.status, r.version, {told}
         FROM catalogue_project j
         JOIN catalogue_placement p ON p.project_id = j.id AND p.to_serial IS NULL
         JOIN catalogue_file f ON f.id = p.file_id AND f.purged_serial IS NULL
         JOIN catalogue_release r ON r.id = f.release_id
         LEFT JOIN catalogue_projectstatus s ON s.project_id = j.id AND s.to_serial IS NULL
         LEFT JOIN catalogue_yank y ON y.file_id = f.id AND y.to_serial IS NULL
-        WHERE j.name IN ({projects}) AND p.index_id IN ({indexes}) AND j.deleted_serial IS NULL"""  # noqa: S608
+        WHERE j.name IN ({projects}) AND p.index_id IN ({indexes}) AND j.deleted_serial IS NULL {together}"""  # noqa: S608
+    for row in fetch(statement, *own, *{owner.index_id: None for owner in own.values()}):
+        name, display, index_id, status, version, count, spokesman, released_at, yanked = row
+        owner = own[name]
+        if index_id == owner.index_id:
+            if name not in found:
+                found[name] = Outline(name, display, owner.name, status == Status.QUARANTINED.value)
+            file_id = int(spokesman.rpartition("/")[2])
+            yield name, version, OutlinedFiles(count, spokesman, file_id, moment_out(released_at), yanked)
 
 
-def _file(row: list[Any]) -> OutlinedFile:
-    file_id, filename, packagetype, uploaded_at, yanked = row
-    return OutlinedFile(file_id, filename, packagetype == "bdist_wheel", moment_out(uploaded_at), yanked)
+_SPOKESMAN = "(CASE f.packagetype WHEN 'bdist_wheel' THEN 0 ELSE 1 END || f.filename || '/' || f.id)"
+_FILES = (f"1, {_SPOKESMAN}, f.uploaded_at, y.reason", "")
+_RELEASES = (
+    f"count(*), min({_SPOKESMAN} [bytes]), max(f.uploaded_at), CASE WHEN count(*) = count(y.id) THEN max(y.reason) END",
+    "GROUP BY j.name, j.display_name, p.index_id, s.status, r.id, r.version",
+)
+"""A release in one row, where no rule can hide one file and show another: there may be ten thousands of them."""
 
 
-def _add(outline: Outline, version: str, file: OutlinedFile, owner: Owner, now: datetime) -> None:
+def _add(outline: Outline, version: str, files: OutlinedFiles, owner: Owner, now: datetime) -> None:
     """Judge a file by the rules alone: quarantine is told of the whole project."""
-    verdict = judge(Subject(outline.name, version, file.uploaded_at, file.uploaded_at), owner.speaking, now)
+    verdict = judge(Subject(outline.name, version, files.released_at, files.released_at), owner.speaking, now)
     if verdict.served:
-        outline.releases.setdefault(version, OutlinedRelease(version)).files.append(file)
+        known = outline.releases.get(version)
+        outline.releases[version] = OutlinedRelease(version, known.files.joined(files) if known else files)
         return
-    outline.hidden_files.add(file.filename)
+    outline.hidden_files.add(files.spokesman[1:].rpartition("/")[0])
     outline.hidden_versions.add(version)
     if verdict.until is not None:
         outline.until = min(verdict.until, outline.until or verdict.until)
@@ -151,7 +181,7 @@ def _add(outline: Outline, version: str, file: OutlinedFile, owner: Owner, now: 
 
 def summaries(releases: Iterable[OutlinedRelease]) -> dict[int, str]:
     """What the first files of these releases say in a sentence, by the id of the file."""
-    wanted = [release.first.file_id for release in releases]
+    wanted = [release.first for release in releases]
     told: dict[int, str] = {}
     for some in _portions(wanted):
         rows = File.objects.filter(pk__in=some).values_list("pk", "metadata")

@@ -162,7 +162,7 @@ def _shows(outline: Outline | None, index_name: str) -> bool:
 def _hit_of(hit: Hit, latest: OutlinedRelease, told: dict[int, str]) -> Hit:
     if latest.version == hit.version:
         return hit
-    return replace(hit, version=latest.version, summary=told[latest.first.file_id], released_at=latest.released_at)
+    return replace(hit, version=latest.version, summary=told[latest.first], released_at=latest.released_at)
 
 
 def _answer(question: Question, query: str, page: int, per_page: int, sieve: _Sieve) -> Found:

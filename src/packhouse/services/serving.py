@@ -169,7 +169,7 @@ def as_others_see(own: list[OwnProject], index_name: str, now: datetime) -> list
     latest = {name: outline.latest for name, outline in known.items()}
     told = summaries(release for release in latest.values() if release is not None)
     return [
-        replace(project, version=release.version, summary=told[release.first.file_id], published=release.released_at)
+        replace(project, version=release.version, summary=told[release.first], published=release.released_at)
         for project in own
         if (release := latest.get(project.normalized)) is not None
     ]

@@ -47,7 +47,7 @@ def _served(index_name: str, now: datetime) -> Counts:
     known = [outline for outline in outlines(index_name, names, now).values() if not outline.quarantined]
     releases = [release for outline in known for release in outline.releases.values()]
     shown = sum(1 for outline in known if outline.releases)
-    found = Counts(shown, len(releases), sum(len(release.files) for release in releases))
+    found = Counts(shown, len(releases), sum(release.files.count for release in releases))
     until = min((outline.until.timestamp() for outline in known if outline.until is not None), default=None)
     told = (found.projects, found.releases, found.files)
     cache.set(key, ([index.serial, index.shaped], until, told, now.timestamp()), None)
