@@ -33,6 +33,8 @@ class Settings:
     storage: str | None = None  # file:///... or a bucket: s3://BUCKET/PREFIX, gs://, az:// ; default: <data>/blobs
     storage_copies: int = 10 * 1024**3  # of a bucket's files kept on this machine
     storage_redirect: int = 0  # seconds that a signed address of the bucket is good; 0: files come from here
+    backup: str | None = None  # where a continuous backup is kept: file:///... or a bucket
+    backup_days: int = 30  # how far back it reaches
     secret_key_file: str | None = None  # what signs links, the same on all nodes; default: <data>/secret-key
     base_url: str | None = None  # public address, no slash at the end
     upstream: str = "auto"  # auto | none | URL
@@ -141,6 +143,7 @@ _NUMBERS = {
     "max_file_size": (0, None),
     "max_project_size": (0, None),
     "storage_copies": (0, None),
+    "backup_days": (1, 3650),
     "storage_redirect": (0, 7 * 86_400),
     "page_max_age": (0, None),
     "cdn_max_age": (1, 86_400),
@@ -149,14 +152,16 @@ _NUMBERS = {
     "max_connections": (1000, 65536),
     "stop_notice": (0, 300),
 }
+_PLACE = (
+    r"file:///\S.*|(s3|gs|az)://[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?",
+    "file:///PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX",
+)
 _SHAPES = {
+    "backup": _PLACE,
     "upstream": (r"auto|none|https?://[^/\s]+(/\S*)?", "auto, none or an http(s) address"),
     "base_url": (r"https?://[^/?#@\s]+(/[^?#\s]*)?", "an http(s) address without query"),
     "database": (r"sqlite:///\S.*|postgres(ql)?://\S+", "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"),
-    "storage": (
-        r"file:///\S.*|(s3|gs|az)://[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?",
-        "file:///PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX",
-    ),
+    "storage": _PLACE,
     "purge_header": (r"[A-Za-z0-9-]+: ?[\x21-\x7e]+(?: [\x21-\x7e]+)*", "NAME: VALUE, one header of printable ASCII"),
     "security_contact": (r"mailto:[^\s@]+@[^\s@]+|https://\S+", "mailto:ADDRESS or an https address"),
     "breached_passwords": (r"https?://[^/?#@\s]+/([^?#\s]*/)?", "an http(s) address with a slash at the end"),

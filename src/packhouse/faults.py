@@ -49,12 +49,14 @@ STEPS = {
     "m6": "a move: rows and files were compared; before nobody may write any more",
     "m7": "a move: nobody writes any more; before the last rows",
     "m8": "a move: all is there and compared; before the target is let go",
+    "b1": "a backup: a blob is in it, or half a state",
+    "b2": "a continuous backup: a state is kept; before the database forgets what changed",
 }
 IN_DATABASE = frozenset({"s10", "s11", "s12"})
 """Steps at which it is the database that meets a failing disk, so that its words are used."""
 
 STALL_SECONDS = 30.0
-_RULE = re.compile(r"([sm]\d+):(kill|exception|enospc|eio|erofs|stall(?:=\d+(?:\.\d+)?)?)(?:@(\d+)(-\d*)?)?")
+_RULE = re.compile(r"([smb]\d+):(kill|exception|enospc|eio|erofs|stall(?:=\d+(?:\.\d+)?)?)(?:@(\d+)(-\d*)?)?")
 
 
 class InjectedError(RuntimeError):
@@ -124,8 +126,8 @@ def _parse(text: str) -> Rule:
     found = _RULE.fullmatch(text)
     if found is None or found[1] not in STEPS:
         sentence = (
-            f"PACKHOUSE_FAULT holds {text[:60]!r}, expected s1 to s16 or m1 to m8 with kill, exception, enospc, eio,"
-            " erofs or stall=SECONDS, such as s8:kill@2; correct or unset it."
+            f"PACKHOUSE_FAULT holds {text[:60]!r}, expected s1 to s16, m1 to m8, b1 or b2 with kill, exception, enospc,"
+            " eio, erofs or stall=SECONDS, such as s8:kill@2; correct or unset it."
         )
         raise refuse(Kind.INVALID, "fault-unreadable", sentence, "PACKHOUSE_FAULT")
     first = int(found[3] or 1)

@@ -19,7 +19,7 @@ from packhouse import bootstrap, config
 settings = config.load()
 bootstrap.connect_to_read(settings)
 from packhouse.catalogue.tables import ALIASES, tables_of
-from packhouse.site.row_stores import row_stores
+from packhouse.services.row_stores import row_stores
 from packhouse.storage.rows import all_rows, canonical
 told = {}
 with row_stores(settings) as stores:

@@ -49,8 +49,8 @@ def move(database: str | None, storage: str | None, dry_run: bool, quick: bool, 
 
 
 def _plan_lines(planned: object) -> list[str]:
+    from packhouse.services.row_stores import shown, storage_shown
     from packhouse.site.moving import Plan
-    from packhouse.site.row_stores import shown, storage_shown
 
     assert isinstance(planned, Plan)  # noqa: S101 - imported late, for the start's sake
     verb = "goes on" if planned.begun else "begins"
@@ -69,8 +69,8 @@ def _plan_lines(planned: object) -> list[str]:
 
 def _last_line(planned: object) -> str:
     """What is to be set now; the password of a database is not repeated."""
+    from packhouse.services.row_stores import shown, storage_shown
     from packhouse.site.moving import Plan
-    from packhouse.site.row_stores import shown, storage_shown
 
     assert isinstance(planned, Plan)  # noqa: S101 - likewise
     set_now = []

@@ -45,6 +45,7 @@ _ADVISORY_SCRUB = _ADVISORY + 1
 _ADVISORY_PURGE = _ADVISORY + 2
 _ADVISORY_MAIL = _ADVISORY + 3
 _ADVISORY_COMPLETE = _ADVISORY + 4
+_ADVISORY_BACKUP = _ADVISORY + 5
 LATE = timedelta(hours=1)
 """How late a sandbox may be wiped: later there may be people at work."""
 MAIL_POLL = 1.0
@@ -356,6 +357,17 @@ def mailer(resources: Resources) -> Worker:
     return Worker(resources, lock, followers, jobs, advisory=_ADVISORY_MAIL, poll=MAIL_POLL, unreachable=unreachable)
 
 
+def keeper(resources: Resources, address: str) -> Worker:
+    """The worker that keeps a continuous backup; also what `packhouse backup --continuous` is."""
+    from packhouse.services.following import EVERY, Following
+
+    followers = (Following(resources, address),)
+    lock, unreachable = resources.settings.data / "backup.lock", "the continuous backup is behind"
+    return Worker(
+        resources, lock, followers, (), advisory=_ADVISORY_BACKUP, poll=EVERY, unreachable=unreachable
+    )  # fmt: skip
+
+
 def start(resources: Resources, role: str = "all") -> threading.Event:
     """Start the threads of a role in this process; set the event that is returned to stop them.
 
@@ -380,6 +392,8 @@ def _of_all_servers(resources: Resources) -> dict[str, Worker]:
         "mail": mailer(resources),
         "complete": completer(resources),
     }
+    if resources.settings.backup:
+        workers["backup"] = keeper(resources, resources.settings.backup)
     if resources.settings.purge:
         from packhouse.services.purging import Purging
 

@@ -62,6 +62,7 @@ def back_up(resources: Resources, path: Path, *, replace: bool = False, watch: W
         watch.begin("stored files", manifest["size"])
         for digest, size in wanted:
             _add_blob(writer, resources, digest, size, made)
+            resources.hook("b1")
             watch.advance(max(size, 0))
         writer.add_bytes(backup_file.END, json.dumps(asdict(made)).encode())
         writer.end()

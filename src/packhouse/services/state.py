@@ -37,6 +37,8 @@ class State:
     scrub: Scrub | None
     findings: list[ScrubFinding]
     backup: dict[str, Any] | None
+    continuous: dict[str, Any] | None
+    drill: dict[str, Any] | None
     verified: dict[str, Any] | None
     restored: JournalEntry | None
 
@@ -57,6 +59,8 @@ def state_of(settings: Settings, quick: int = QUICK) -> State:
         scrub=Scrub.objects.filter(name="scrub").first(),
         findings=list(ScrubFinding.objects.order_by("-found_at")[:100]),
         backup=_dated(notes.read(settings.data, "last-backup")),
+        continuous=_dated(notes.read(settings.data, "last-continuous")),
+        drill=_dated(notes.read(settings.data, "last-drill")),
         verified=_dated(notes.read(settings.data, "last-verify")),
         restored=next(iter(queries.restorations()), None),
     )

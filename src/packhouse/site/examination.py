@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packhouse import __version__
 from packhouse.config import Settings
@@ -22,6 +22,9 @@ from packhouse.errors import PackhouseError
 from packhouse.site.folder import lock_holder
 from packhouse.storage import sqlite
 from packhouse.storage.probing import probe
+
+if TYPE_CHECKING:
+    from packhouse.services.state import State
 
 LOW_DISK = 1024**3
 LEAST_DISK = 64 * 1024**2
@@ -213,10 +216,7 @@ def _keeping(settings: Settings) -> Findings:
         days = (now() - state.scrub.finished_at).days
         grade = Grade.WARN if days > SCRUBBED_WITHIN else Grade.OK
         yield Finding(grade, f"the scrub read every stored file {_counted(days, 'day')} ago")
-    if state.backup is None:
-        yield Finding(Grade.WARN if state.files else Grade.OK, "no backup was made yet; run `packhouse backup FILE`")
-    else:
-        yield Finding(Grade.OK, f"the last backup is of {state.backup['at']:%Y-%m-%d %H:%M} UTC")
+    yield from _backups(state)
     lost = lost_serials(settings)
     if lost:
         yield Finding(Grade.FAIL, f"the database is older than it was: {lost} serials are lost; put the newer one back")
@@ -224,6 +224,20 @@ def _keeping(settings: Settings) -> Findings:
         yield Finding(
             Grade.OK, f"the server was restored on {state.restored.at:%Y-%m-%d}: what came later is not there"
         )
+
+
+def _backups(state: State) -> Findings:
+    if state.continuous is not None:
+        yield Finding(Grade.OK, f"the continuous backup has everything up to serial {state.continuous['serial']}")
+    if state.drill is not None:
+        bad = state.drill["problems"]
+        outcome = f"found {_counted(bad, 'problem')}" if bad else f"had all back after {state.drill['seconds']} s"
+        grade = Grade.FAIL if bad else Grade.OK
+        yield Finding(grade, f"the restore drill of {state.drill['at']:%Y-%m-%d %H:%M} UTC {outcome}")
+    if state.backup is None and state.continuous is None:
+        yield Finding(Grade.WARN if state.files else Grade.OK, "no backup was made yet; run `packhouse backup FILE`")
+    elif state.backup is not None:
+        yield Finding(Grade.OK, f"the last backup is of {state.backup['at']:%Y-%m-%d %H:%M} UTC")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -21,8 +21,9 @@ from packhouse.services import notes
 from packhouse.services.carrying import BlobCarrier, Carried, Carrier, Named, named_blobs
 from packhouse.services.maintenance import unnamed
 from packhouse.services.resources import now
+from packhouse.services.row_stores import row_stores, shown, storage_shown
 from packhouse.services.watching import Watch
-from packhouse.site.row_stores import in_child, row_stores, shown, storage_shown
+from packhouse.site.other_house import in_child
 from packhouse.storage.blobs import LocalBlobs
 from packhouse.storage.incoming import Hook, no_hook
 from packhouse.storage.rows import RowStore, all_rows

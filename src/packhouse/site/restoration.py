@@ -40,15 +40,15 @@ def restore(file: Path, data: Path, watch: Watch, skip: int | None = None) -> Re
     """Put a backup into an empty folder. Raises PackhouseError when it can't be, and then leaves nothing behind."""
     with disk_refusals(file):
         source = file.open("rb")
-    with source, _workplace(data.absolute()) as work:
+    with source, workplace(data.absolute()) as work:
         done = _unpack(source, work, watch, skip)
         with disk_refusals(data):
-            _move_up(work)
+            move_up(work)
     return done
 
 
 @contextmanager
-def _workplace(data: Path) -> Iterator[Path]:
+def workplace(data: Path) -> Iterator[Path]:
     """An empty folder below the data folder; nothing of it remains when the block fails."""
     with disk_refusals(data):
         made = not data.exists()
@@ -87,7 +87,7 @@ def _unpack(source: BinaryIO, work: Path, watch: Watch, skip: int | None) -> Res
         watch.begin("stored files", manifest.size)
         with disk_refusals(settings.blobs_folder):
             unpack_blobs(members, resources.blobs, watch.advance)
-        done = _settle(settings, manifest, skip)
+        done = settle(settings, manifest, skip)
     bootstrap.close_databases()
     return done
 
@@ -130,7 +130,7 @@ def _database(settings: Settings, manifest: Manifest, work: Path) -> Iterator[No
         raise
 
 
-def _settle(settings: Settings, manifest: Manifest, skip: int | None) -> Restored:
+def settle(settings: Settings, manifest: Manifest, skip: int | None) -> Restored:
     """Bring the rows to this version, journal the return, and look at the result."""
     from packhouse import bootstrap
     from packhouse.catalogue.migrating import migrate
@@ -148,7 +148,8 @@ _LAST = ("catalogue.db", "secret-key")
 """Moved up after all else: without its key a folder is none that a server was started on."""
 
 
-def _move_up(work: Path) -> None:
+def move_up(work: Path) -> None:
+    """What was unpacked becomes the data folder, durably."""
     shutil.rmtree(work / "rows")
     (work / "lock").unlink(missing_ok=True)
     names = sorted(entry.name for entry in work.iterdir() if entry.name not in _LAST)
