@@ -36,6 +36,7 @@ VALUES: dict[str, str] = {
     "sha256": "0" * 64, "uidb36": "1", "key": "set-password", "secret": "x", "digest": "x", "signature": "x",
     "address": "00", "serial": "1", "moment": "2026-01-01", "username": "alice", "number": "1",
     "form": "csv", "python": "py3", "letter": "f", "team": "core",
+    "token": "1", "user": "alice", "snapshot": "first",
 }  # fmt: skip
 """What stands for each part of an address; a static file and a file are named by their own tests."""
 
