@@ -195,7 +195,7 @@ def kill_at(server: Server, step: str, *command: str) -> None:
     told = environment({**server.extra, "PACKHOUSE_FAULT": f"{step}:kill"})
     words = [sys.executable, "-m", "packhouse", *command, "--data", str(server.data)]
     done = subprocess.run(
-        words, env=told, capture_output=True, text=True, timeout=WAIT, start_new_session=True, check=False
+        words, env=told, capture_output=True, text=True, timeout=4 * WAIT, start_new_session=True, check=False
     )
     assert done.returncode == -signal.SIGKILL, (done.stdout, done.stderr)
 

@@ -190,7 +190,7 @@ def _migrated() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     code = "from packhouse import bootstrap, config; bootstrap.connect(config.load(), make=True)"
     extra = {"PACKHOUSE_DATA": str(folder / "data")}
-    subprocess.run([sys.executable, "-c", code], env=environment(extra), check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], env=environment(extra), check=True, timeout=240)
     return folder / "data"
 
 
@@ -210,7 +210,7 @@ def _migrated_database() -> str:
     with tempfile.TemporaryDirectory() as folder:
         extra = {"PACKHOUSE_DATA": folder + "/data", "PACKHOUSE_DATABASE": databases.cluster().create(name)}
         code = "from packhouse import bootstrap, config; bootstrap.connect(config.load(), make=True)"
-        subprocess.run([sys.executable, "-c", code], env=environment(extra), check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code], env=environment(extra), check=True, timeout=240)
     return name
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from packhouse.errors import PackhouseError
+from packhouse.errors import Kind, PackhouseError, refuse
 from packhouse.site.recovery import is_depot, recover
 from packhouse.site.restoration import Restored, restore
 
@@ -74,7 +74,10 @@ def scratch(within: Path | None) -> Iterator[Path]:
 
 
 def run(place: str, within: Path | None, projects: int, watch: Watch, *, quick: bool = False) -> Drill:
-    """Restore the newest state of a backup, and try it. What is wrong with it is in `problems`, nothing is raised."""
+    """Restore the newest state of a backup, and try it. What is wrong with it is in `problems`.
+
+    Raises INVALID for the file of a house on PostgreSQL, of which nothing can be said here.
+    """
     drill, begun = Drill(datetime.now(UTC)), time.monotonic()
     drill.lag = max(0.0, _lag(place, drill.began))
     with scratch(within) as folder:
@@ -84,6 +87,12 @@ def run(place: str, within: Path | None, projects: int, watch: Watch, *, quick: 
             drill.problems += [f"{problem.code}: {problem.sentence}" for problem in done.problems]
             _try(drill, folder / "data", projects, begun, watch, quick=quick)
         except PackhouseError as error:
+            if error.code == "restore-other-database":
+                message = (
+                    f"{place} was made from PostgreSQL, and a drill has none; restore it into an empty database"
+                    " by hand, or keep a continuous backup, which can be tried."
+                )
+                raise refuse(Kind.INVALID, "restore-other-database", message) from None
             drill.problems.append(f"{error.code}: {error.faults[0].message}")
     return drill
 
