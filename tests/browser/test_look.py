@@ -244,7 +244,10 @@ def faults(page: Page, address: str, *, axe: bool) -> list[str]:
 
 
 @pytest.mark.timeout(1200)  # axe takes its time with long pages on a busy machine
-@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1280, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(360, "light"), (768, "dark"), pytest.param(1440, "dark", marks=pytest.mark.full)],
+)
 @pytest.mark.parametrize("whose", ["public", "own"])
 def test_every_page_fits_and_pleases(browser: Browser, house: House, whose: str, width: int, scheme: Any) -> None:
     state = house.state if whose == "own" else None

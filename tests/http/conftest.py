@@ -38,15 +38,20 @@ READING = {
 STORING = {*READING, *("downloads", "pull_through", "upload_files", "upload_hostile")}
 """What is asked of a server on PostgreSQL whose files are in a bucket."""
 
-UPLOADS = {f"test_upload_{kind}" for kind in ("files", "form", "hostile", "metadata", "reasons")}
-"""What a node passes on as it is: one file of tests of uploads (`test_upload_auth`) shows that it does."""
+PASSED_ON = {
+    "node": ("files", "form", "hostile", "metadata", "reasons"),
+    "origin": ("files", "metadata", "reasons"),
+    "nginx": ("metadata", "reasons"),
+}
+"""Tests of uploads whose answers don't depend on what passes the request on: asked of all in `make test-full`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of this folder needs a running server; what is marked `once` is asked of the one with the edge alone."""
     items[:] = [item for item in items if not _is_asked_elsewhere(item)]
     for item in items:
-        if "[node" in item.name and item.path.stem in UPLOADS:
+        mode = item.name.partition("[")[2].partition("-")[0].removesuffix("]")
+        if item.path.stem.removeprefix("test_upload_") in PASSED_ON.get(mode, ()):
             item.add_marker(pytest.mark.full)
         if "site" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)

@@ -18,7 +18,7 @@ from packhouse.cli.options import data_option
 @click.option("--within", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Where to make the room.")
 @data_option
 def drill(place: str, projects: int, quick: bool, within: Path | None, data: str | None) -> None:
-    """Put a backup back into a scratch folder, look at all of it, ask it for pages and files, and throw it away.
+    """Put a backup back into a scratch folder, look at it, ask it for pages and files, and throw it away.
 
     Says how long that takes (the recovery time) and how old the newest thing in the backup is (the recovery point).
     Nothing of the house itself is touched; with --data its state page and `packhouse doctor` tell of the drill. The

@@ -42,8 +42,8 @@ COMMANDS = {
     "gc": "Remove stored bytes that nothing names, abandoned temporary files and ended sessions.",
     "verify": "Compare all that is kept: stored files with their digests, rows with their files, the journal.",
     "backup": "Write databases, stored files, signing key and settings into one FILE, beside a running server.",
-    "restore": "Put the backup FILE into a data folder that is empty or not there yet.",
-    "drill": "Put a backup back into a scratch folder, look at all of it, and throw it away.",
+    "restore": "Put the backup FILE, or a continuous one in PLACE, into a data folder that is empty or not there yet.",
+    "drill": "Put a backup back into a scratch folder, look at it, ask it for pages and files, and throw it away.",
     "move": "Move everything to another database and other storage, while the server goes on.",
     "doctor": "Examine the data folder and say what is wrong with it.",
 }
