@@ -59,7 +59,7 @@ def test_folder_of_a_newer_version(start_server: StartServer):
     server = start_server()
     server.stop()
     with sqlite3.connect(server.data / "catalogue.db") as catalogue:
-        row = ("catalogue", "9999_from_the_future", "2030-01-01")
+        row = ("catalogue", "9999_contract_from_the_future", "2030-01-01")
         catalogue.execute("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)", row)
     sentence = refusal("serve", "--port", "0", "--data", str(server.data))
     assert "was written by a newer version of Packhouse" in sentence
